@@ -1,0 +1,103 @@
+import type { Problem } from './problem.ts';
+import type { TargetName } from './rows/row.ts';
+import type { SourceName } from './world.ts';
+
+/**
+ * The agent's socket API: HTTP over a unix socket, JSON bodies, paths under `/v1`. The CLI, the lab and the map speak only this.
+ * Adding a field is compatible; anything else is `/v2`. Times are milliseconds since the epoch.
+ *
+ * GET /v1/status → Status · GET /v1/rows?target=T → RowStatus[] · GET /v1/drift → DriftRecord[]
+ * GET /v1/why?from=POD-or-IP&to=POD-or-IP → Why · POST /v1/plan {config?} → PlannedChange[] · GET /v1/watch → NDJSON of Status, one at each change
+ */
+export interface Status {
+  readonly node: string;
+  readonly version: string;
+  readonly started: number;
+  /** `converging` until the first full pass; `degraded` while some row fails or some source is away. */
+  readonly state: 'waiting' | 'converging' | 'ready' | 'degraded';
+  readonly sources: readonly SourceStatus[];
+  readonly targets: readonly TargetStatus[];
+  readonly problems: readonly Problem[];
+  /** This node's transport towards each other node, with the reason. */
+  readonly pairs: readonly PairStatus[];
+  readonly podMtu: number | undefined;
+}
+
+export interface SourceStatus {
+  readonly name: SourceName;
+  readonly ready: boolean;
+  readonly since: number;
+  readonly reason: string | undefined;
+  readonly objects: number;
+}
+
+export interface TargetStatus {
+  readonly name: TargetName;
+  readonly stage: number;
+  readonly wanted: number;
+  /** Of those, how many are as wanted. */
+  readonly done: number;
+  readonly waiting: number;
+  readonly failed: number;
+  /** Present things of ours that nobody wants, waiting to be removed. */
+  readonly extra: number;
+  /** When the kernel was last read in full. */
+  readonly observed: number | undefined;
+  /** Why it could not be observed. */
+  readonly error: string | undefined;
+  /** Up to 20 rows that are not as wanted, failed ones first. */
+  readonly rows: readonly RowStatus[];
+}
+
+export interface RowStatus {
+  readonly target: TargetName;
+  readonly key: string;
+  readonly why: string;
+  readonly state: 'done' | 'pending' | 'waiting' | 'failed' | 'removing';
+  /** The kernel's own words, or what it waits for. */
+  readonly message?: string;
+  readonly attempts?: number;
+  readonly nextTry?: number;
+}
+
+export interface DriftRecord {
+  readonly at: number;
+  readonly target: TargetName;
+  readonly key: string;
+  readonly kind: 'missing' | 'altered' | 'foreign';
+  readonly repaired: number | undefined;
+}
+
+export interface PairStatus {
+  readonly node: string;
+  readonly transport: string;
+  readonly reason: string;
+}
+
+export interface PlannedChange {
+  readonly stage: number;
+  readonly target: TargetName;
+  readonly key: string;
+  readonly action: 'add' | 'change' | 'remove';
+  readonly why: string;
+  readonly before?: unknown;
+  readonly after?: unknown;
+}
+
+export interface Why {
+  readonly from: string;
+  readonly to: string;
+  readonly steps: readonly WhyStep[];
+  readonly reachable: 'yes' | 'no' | 'unknown';
+}
+
+export interface WhyStep {
+  /** Where on the path: `pod n1/a`, `node n1`, `underlay`, `node n2`. */
+  readonly at: string;
+  /** What happens there, for people. */
+  readonly text: string;
+  /** The row that makes it so. */
+  readonly row?: { readonly target: TargetName; readonly key: string; readonly state: RowStatus['state'] };
+  /** What the kernel itself answered to a route lookup; differs from the plan = `mismatch` true. */
+  readonly kernel?: { readonly text: string; readonly mismatch: boolean };
+}

@@ -1,0 +1,5 @@
+export interface Namespace {
+  readonly name: string;
+  readonly uid: string;
+  readonly labels: Readonly<Record<string, string>>;
+}

@@ -1,0 +1,43 @@
+import type { Cidr } from '../net/cidr.ts';
+import type { Ip } from '../net/ip.ts';
+import type { Mac } from '../net/mac.ts';
+import type { TransportName } from './config.ts';
+
+/** A Kubernetes Node, trimmed to what we use. Invalid fields are left out and told in `problems`. */
+export interface Node {
+  readonly name: string;
+  readonly uid: string;
+  readonly created: string;
+  /** InternalIPs in the order of the API, canonical; either family. */
+  readonly addresses: readonly Ip[];
+  /** Other addresses (ExternalIP), never masqueraded towards. */
+  readonly externalAddresses: readonly Ip[];
+  /** spec.podCIDRs, canonical. */
+  readonly podCidrs: readonly Cidr[];
+  readonly labels: Readonly<Record<string, string>>;
+  /** What that node's own agent said of itself; absent when it has not spoken or we cannot read it. */
+  readonly facts: NodeFacts | undefined;
+  /** status.conditions NetworkUnavailable, when present. */
+  readonly networkUnavailable:
+    | { readonly status: 'True' | 'False' | 'Unknown'; readonly reason: string; readonly message: string }
+    | undefined;
+  /** Clear words about fields of this Node that could not be used, each naming the field. */
+  readonly problems: readonly string[];
+}
+
+/** The annotation in which each agent tells the others about its own node. */
+export const FACTS_ANNOTATION = 'fairlead.io/node-facts';
+
+/** The value of that annotation (JSON). Each agent writes only its own Node's. Unknown fields are ignored. */
+export interface NodeFacts {
+  readonly version: 1;
+  /** Transports that this node is ready to receive by: devices and addresses are in place. */
+  readonly accepts: readonly TransportName[];
+  /** Transports that this node still sends by, so that peers keep receiving. */
+  readonly uses: readonly TransportName[];
+  /** Addresses of the underlay link with their prefix length, as `10.0.0.5/24`: what is on-link is decided from these. */
+  readonly underlay: readonly string[];
+  /** MTU of the underlay link. */
+  readonly mtu: number;
+  readonly vxlan?: { readonly mac: Mac; readonly vni: number; readonly port: number };
+}

@@ -1,0 +1,23 @@
+import { FairleadError } from '../errors.ts';
+
+/** A MAC address in lower case with colons: `02:00:0a:f4:01:00`. */
+export type Mac = string & { readonly __mac: never };
+
+/** Reads a MAC address. Throws `bad-mac`. */
+export function mac(text: string): Mac {
+  if (!/^([0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}$/.test(text)) {
+    throw new FairleadError('bad-mac', `"${text}" is not a MAC address`);
+  }
+  return text.toLowerCase() as Mac;
+}
+
+export function macBytes(address: string): Uint8Array {
+  return Uint8Array.from(address.split(':'), (part) => Number.parseInt(part, 16));
+}
+
+/** Text of 6 bytes. Throws `bad-mac` for any other length. */
+export function macFromBytes(bytes: Uint8Array): Mac {
+  if (bytes.length !== 6)
+    throw new FairleadError('bad-mac', `a MAC address has 6 bytes, not ${bytes.length}`);
+  return Array.from(bytes, (b) => b.toString(16).padStart(2, '0')).join(':') as Mac;
+}

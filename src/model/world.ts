@@ -1,0 +1,57 @@
+import type { Config } from './cluster/config.ts';
+import type { ForeignCni, HostLink, KernelFacts } from './cluster/host.ts';
+import type { Namespace } from './cluster/namespace.ts';
+import type { Node } from './cluster/node.ts';
+import type { Pod } from './cluster/pod.ts';
+
+/**
+ * Everything that we know, by source. Adding a source = one line here and one file in `sources/`.
+ *
+ * `config` holds one object under the key `config`, `kernel` one under `kernel`; `links` is keyed by link name, `cni` by path,
+ * `nodes` and `namespaces` by name, `pods` by `namespace/name`.
+ */
+export interface WorldTables {
+  config: Config;
+  kernel: KernelFacts;
+  links: HostLink;
+  cni: ForeignCni;
+  nodes: Node;
+  pods: Pod;
+  namespaces: Namespace;
+}
+
+export type SourceName = keyof WorldTables;
+
+/** A source's objects. While `ready` is false the objects are not the whole truth, and nothing may be concluded from what is missing. */
+export interface Table<T> {
+  readonly objects: ReadonlyMap<string, T>;
+  /** Grows with every change. */
+  readonly revision: number;
+  readonly ready: boolean;
+  /** When `ready` last changed, milliseconds since the epoch. */
+  readonly since: number;
+  /** Why it is not ready, for people. */
+  readonly reason: string | undefined;
+}
+
+export type World = { readonly [S in SourceName]: Table<WorldTables[S]> };
+
+/** One object that came, changed (both present) or went. */
+export type WorldChange = { [S in SourceName]: WorldChangeOf<S> }[SourceName];
+
+export interface WorldChangeOf<S extends SourceName> {
+  readonly source: S;
+  readonly key: string;
+  readonly before: WorldTables[S] | undefined;
+  readonly after: WorldTables[S] | undefined;
+}
+
+/** Where a source puts what it learns. Objects are frozen and trimmed; equal content should be the same object or left out. */
+export interface WorldSink {
+  put<S extends SourceName>(source: S, key: string, object: WorldTables[S]): void;
+  remove<S extends SourceName>(source: S, key: string): void;
+  /** The whole table at once (a relist): what is missing from it is removed. */
+  replace<S extends SourceName>(source: S, objects: ReadonlyMap<string, WorldTables[S]>): void;
+  ready(source: SourceName): void;
+  notReady(source: SourceName, reason: string): void;
+}

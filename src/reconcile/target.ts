@@ -1,0 +1,32 @@
+/** One family of things outside the process that we keep true. Knows the kernel, not the features. */
+export interface Target<Body> {
+  readonly name: string;
+  /** 0 base · 1 guard · 2 reach · 3 path · 4 serve · 5 settle · 6 tell. Adds run upwards, removals downwards. */
+  readonly stage: number;
+  /** One transaction for adds and removals together, at its stage, all or nothing (nft). */
+  readonly atomic?: boolean;
+  /** Compared in the kernel's own normal form. */
+  same(wanted: Body, found: Body): boolean;
+  /** Everything that is ours, or throw; never a partial list. */
+  observe(): Promise<ReadonlyMap<string, Body>>;
+  /**
+   * One outcome per change, in order. Throwing means: unknown how much was done, observe again.
+   * With `atomic`, one failed change fails the batch; its own outcome carries the error and the others say `rolled back`.
+   */
+  apply(batch: readonly Change<Body>[]): Promise<readonly Outcome[]>;
+  /** Kernel notifications of changes that may not be ours. Keys may be over-reported; `unknown` asks for a full observe. */
+  watch?(onDrift: (keys: Iterable<string> | 'unknown') => void): Closer;
+}
+
+/** `wanted` absent = remove; `found` absent = create. Both = change in place, or replace where the kernel cannot. */
+export interface Change<Body> {
+  readonly key: string;
+  readonly wanted: Body | undefined;
+  readonly found: Body | undefined;
+}
+
+export type Outcome = { readonly ok: true } | { readonly ok: false; readonly error: Error };
+
+export interface Closer {
+  close(): void;
+}
