@@ -1,0 +1,150 @@
+/**
+ * `npm test [-- TIER… [FILE…]]`: every tier that this machine can run, each with its time, and loud words about what was not covered.
+ * Exit code 1 when anything failed or, in CI, when something was skipped that this machine could run.
+ */
+import { spawn } from 'node:child_process';
+import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { kubeBinary } from './kube.ts';
+import { ensurePackages, TEST_PACKAGES } from './packages.ts';
+
+interface Tier {
+  readonly name: string;
+  readonly files: string;
+  /** Each file alone in fresh namespaces of its own. */
+  readonly namespaced?: boolean;
+  /** Files that may run side by side; those that measure loss or boot clusters need the machine for themselves. */
+  readonly parallel?: number;
+  /** Extra environment, or the reason why the tier cannot run here. */
+  readonly prepare?: () => { env: Record<string, string> } | { missing: string };
+}
+
+const CORES = availableParallelism();
+
+const TIERS: readonly Tier[] = [
+  { name: 'plan', files: '{src/**,test/boundaries}/*.test.ts', parallel: CORES },
+  { name: 'scripts', files: 'test/scripts/*.test.ts', parallel: CORES },
+  { name: 'kernel', files: 'test/kernel/*.test.ts', namespaced: true, parallel: CORES },
+  { name: 'lab', files: 'test/lab/*.test.ts', parallel: 1 },
+  { name: 'conformance', files: 'test/conformance/*.test.ts', parallel: 1, prepare: realServer },
+];
+
+interface Result {
+  readonly tier: string;
+  passed: number;
+  failed: number;
+  skipped: string[];
+  seconds: number;
+}
+
+const wanted = process.argv.slice(2);
+const names = new Set(TIERS.map((tier) => tier.name));
+const tiers = TIERS.filter((tier) => !wanted.some((w) => names.has(w)) || wanted.includes(tier.name));
+const only = wanted.filter((w) => !names.has(w));
+
+const missing = ensurePackages([...TEST_PACKAGES]);
+const scratch = mkdtempSync(join(tmpdir(), 'fairlead-test-'));
+const results: Result[] = [];
+try {
+  for (const tier of tiers) results.push(await runTier(tier));
+} finally {
+  rmSync(scratch, { recursive: true, force: true });
+}
+report();
+
+async function runTier(tier: Tier): Promise<Result> {
+  const result: Result = { tier: tier.name, passed: 0, failed: 0, skipped: [], seconds: 0 };
+  const files = globSync(tier.files).filter(
+    (file) => only.length === 0 || only.some((part) => file.includes(part)),
+  );
+  if (files.length === 0) return result;
+  const begun = performance.now();
+  const ready = tier.prepare?.() ?? { env: {} };
+  if ('missing' in ready) {
+    result.skipped.push(`the whole tier: ${ready.missing}`);
+    return result;
+  }
+  console.log(`── ${tier.name}: ${files.length} files`);
+  const groups = tier.namespaced || tier.parallel === 1 ? files.map((file) => [file]) : [files];
+  const queue = groups.entries();
+  const worker = async () => {
+    for (const [index, group] of queue)
+      await runFiles(tier, group, join(scratch, `${tier.name}-${index}`), ready.env, result);
+  };
+  await Promise.all(Array.from({ length: tier.parallel ?? 1 }, worker));
+  result.seconds = (performance.now() - begun) / 1000;
+  return result;
+}
+
+async function runFiles(
+  tier: Tier,
+  files: readonly string[],
+  counts: string,
+  env: Record<string, string>,
+  result: Result,
+): Promise<void> {
+  writeFileSync(counts, '');
+  const flags = [
+    '--test',
+    '--test-reporter=./scripts/reporter.ts',
+    '--test-force-exit',
+    `--test-concurrency=${tier.parallel ?? 1}`,
+  ];
+  const command = [process.execPath, ...flags, ...files];
+  if (tier.namespaced) command.unshift('unshare', ...(process.getuid?.() === 0 ? ['-nm'] : ['-Urnm']));
+  const begun = performance.now();
+  const code = await run(command, { ...process.env, ...env, FAIRLEAD_TEST_COUNTS: counts });
+  const lines = readFileSync(counts, 'utf8').trim().split('\n').filter(Boolean);
+  for (const line of lines) {
+    const part = JSON.parse(line) as { passed: number; failed: number; skipped: string[] };
+    result.passed += part.passed;
+    result.failed += part.failed;
+    result.skipped.push(...part.skipped);
+    if (code !== 0 && part.failed === 0) result.failed++;
+  }
+  if (lines.length === 0) {
+    console.log(`FAILED ${files.join(' ')}: ended with ${code} and no verdict`);
+    result.failed++;
+  }
+  if (files.length === 1) console.log(`   ${files[0]} ${((performance.now() - begun) / 1000).toFixed(1)} s`);
+}
+
+function run(command: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
+  const [program = '', ...args] = command;
+  return new Promise((resolve) => {
+    const child = spawn(program, args, { stdio: ['ignore', 'inherit', 'inherit'], env });
+    child.once('error', (error) => {
+      console.log(String(error));
+      resolve(127);
+    });
+    child.once('exit', (code) => resolve(code ?? 1));
+  });
+}
+
+function realServer(): { env: Record<string, string> } | { missing: string } {
+  if (missing.includes('etcd-server')) return { missing: 'no etcd (Debian package etcd-server)' };
+  const kube = kubeBinary();
+  return 'missing' in kube ? kube : { env: { FAIRLEAD_KUBE: kube.path } };
+}
+
+function report(): void {
+  const total = { passed: 0, failed: 0, skipped: 0 };
+  console.log('\ntier          passed  failed skipped       s');
+  for (const { tier, passed, failed, skipped, seconds } of results) {
+    total.passed += passed;
+    total.failed += failed;
+    total.skipped += skipped.length;
+    const cells = [passed, failed, skipped.length].map((n) => String(n).padStart(7));
+    console.log(`${tier.padEnd(12)} ${cells.join(' ')} ${seconds.toFixed(1).padStart(7)}`);
+  }
+  for (const { tier, skipped } of results)
+    for (const reason of skipped) console.log(`NOT COVERED by ${tier}: ${reason}`);
+  for (const name of missing) console.log(`NOT COVERED: what needs the Debian package ${name}`);
+  console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
+  // What a machine cannot do begins with "cannot": everything else that is skipped in CI is a hole in the gate.
+  const holes = results.flatMap((r) => r.skipped).filter((reason) => !reason.includes('cannot'));
+  if (process.env.CI && holes.length > 0)
+    console.log(`CI allows no skip of what this machine could run: ${holes.length}`);
+  process.exitCode = total.failed > 0 || total.passed === 0 || (process.env.CI && holes.length > 0) ? 1 : 0;
+}
