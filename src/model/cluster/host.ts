@@ -15,6 +15,8 @@ export interface HostLink {
   readonly addresses: readonly IpPrefix[];
   /** Index of the bridge or bond that it belongs to. */
   readonly master: number | undefined;
+  /** net.ipv6.conf.NAME.accept_ra when it could be read: a link that listens to routers must go on when we turn forwarding on. */
+  readonly acceptRa?: number;
 }
 
 /** What this machine and its kernel can do, found by asking it once at start. */

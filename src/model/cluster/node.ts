@@ -1,7 +1,6 @@
 import type { Cidr } from '../net/cidr.ts';
 import type { Ip } from '../net/ip.ts';
 import type { Mac } from '../net/mac.ts';
-import type { TransportName } from './config.ts';
 
 /** A Kubernetes Node, trimmed to what we use. Invalid fields are left out and told in `problems`. */
 export interface Node {
@@ -31,10 +30,13 @@ export const FACTS_ANNOTATION = 'fairlead.io/node-facts';
 /** The value of that annotation (JSON). Each agent writes only its own Node's. Unknown fields are ignored. */
 export interface NodeFacts {
   readonly version: 1;
-  /** Transports that this node is ready to receive by: devices and addresses are in place. */
-  readonly accepts: readonly TransportName[];
-  /** Transports that this node still sends by, so that peers keep receiving. */
-  readonly uses: readonly TransportName[];
+  /**
+   * Carriers that this node is ready to receive by: devices and addresses are in place. A carrier is a transport together
+   * with all that must be equal at both ends: `layer2`, `vxlan/ipv4/1/8472`. Strings that are not known are ignored.
+   */
+  readonly accepts: readonly string[];
+  /** Carriers that this node sends by or is about to, so that peers keep receiving by them. */
+  readonly uses: readonly string[];
   /** Addresses of the underlay link with their prefix length, as `10.0.0.5/24`: what is on-link is decided from these. */
   readonly underlay: readonly string[];
   /** MTU of the underlay link. */
