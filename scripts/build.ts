@@ -85,5 +85,7 @@ async function bundle(name: string, entry: string): Promise<void> {
     sourcemap: 'linked',
     logLevel: 'warning',
     external: ['*.node'],
+    // A CommonJS bundle has no import.meta: these two say the same.
+    define: { 'import.meta.dirname': '__dirname', 'import.meta.filename': '__filename' },
   });
 }
