@@ -1,0 +1,374 @@
+/** The netlink transport on real sockets: one for changes and questions, one for dumps, one for each subscription. */
+import type { Closer, Outcome } from '../../../reconcile/target.ts';
+import { isSocketError, type PollHandle, socketAddon } from './addon.ts';
+import { attributes, eachMessage, type NetlinkMessage, text } from './attributes.ts';
+import {
+  AF_NETLINK,
+  MSG_DONTWAIT,
+  MSG_TRUNC,
+  NETLINK_ADD_MEMBERSHIP,
+  NETLINK_CAP_ACK,
+  NETLINK_EXT_ACK,
+  NETLINK_GET_STRICT_CHK,
+  NLM_F_ACK,
+  NLM_F_ACK_TLVS,
+  NLM_F_DUMP_INTR,
+  NLMSG_DONE,
+  NLMSG_ERROR,
+  NLMSG_HEADER,
+  NLMSG_NOOP,
+  SO_RCVBUF,
+  SO_RCVBUFFORCE,
+  SO_RCVTIMEO,
+  SO_SNDBUF,
+  SO_SNDBUFFORCE,
+  SOCK_RAW,
+  SOL_NETLINK,
+  SOL_SOCKET,
+} from './constants.ts';
+import { faultArmed, kernelChanged } from './fault.ts';
+import { inNetworkNamespace } from './netns.ts';
+import { AmbiguousError, NetlinkError, type NetlinkTransport, type TransactOptions } from './transport.ts';
+
+/** Messages a send: 10,000 routes in sends of 500 block the loop for 8 ms at most, and larger sends are no faster. */
+const MESSAGES_PER_SEND = faultArmed ? 1 : 400;
+const BYTES_PER_SEND = 128 * 1024;
+const BUFFER = 8 * 1024 * 1024;
+const DUMP_ATTEMPTS = 5;
+/** A dump gives the event loop a turn after this long, in milliseconds. */
+const DUMP_SLICE = 8;
+const ANSWER_TIMEOUT_SECONDS = 10;
+/** Datagrams taken from a subscription in one turn of the event loop. */
+const EVENTS_PER_TURN = 64;
+
+const DONE: Outcome = { ok: true };
+/** NLMSGERR_ATTR_MSG: the kernel's own words. */
+const EXTENDED_ACK = attributes({ words: [1, text] });
+
+export interface NetlinkSocketOptions {
+  /** File of a network namespace; default: that of the calling thread at the time of each first use. */
+  readonly namespace?: string;
+}
+
+/** Opens a netlink protocol (NETLINK_ROUTE …). Throws `SocketError` when the kernel does not have it. */
+export function openNetlink(protocol: number, options: NetlinkSocketOptions = {}): NetlinkTransport {
+  return new NetlinkSocket(protocol, options);
+}
+
+class NetlinkSocket implements NetlinkTransport {
+  readonly #addon = socketAddon();
+  readonly #protocol: number;
+  readonly #namespace: string | undefined;
+  readonly #subscriptions = new Set<Closer>();
+  readonly #buffer = Buffer.allocUnsafeSlow(256 * 1024);
+  readonly #outgoing = Buffer.allocUnsafeSlow(BYTES_PER_SEND);
+  readonly #changes: number;
+  #dumps: number | undefined;
+  #lastDump: Promise<unknown> = Promise.resolve();
+  #sequence = 0;
+  #closed = false;
+
+  constructor(protocol: number, options: NetlinkSocketOptions) {
+    this.#protocol = protocol;
+    this.#namespace = options.namespace;
+    this.#changes = this.#open();
+  }
+
+  async transact(
+    messages: readonly Uint8Array[],
+    options: TransactOptions = {},
+  ): Promise<readonly Outcome[]> {
+    const outcomes = new Array<Outcome>(messages.length).fill(DONE);
+    if (options.oneDatagram) {
+      this.#sendAndRead(messages, 0, messages.length, outcomes, options);
+      return outcomes;
+    }
+    for (let from = 0; from < messages.length; ) {
+      if (from > 0) await nextTurn();
+      const to = endOfChunk(messages, from);
+      this.#sendAndRead(messages, from, to, outcomes, options);
+      from = to;
+    }
+    return outcomes;
+  }
+
+  async request<T>(message: Uint8Array, read: (reply: NetlinkMessage) => T | undefined): Promise<T[]> {
+    const results: T[] = [];
+    const outcomes = new Array<Outcome>(1).fill(DONE);
+    const onReply = (reply: NetlinkMessage) => {
+      const result = read(reply);
+      if (result !== undefined) results.push(result);
+    };
+    this.#sendAndRead([message], 0, 1, outcomes, { onReply }, false);
+    for (const outcome of outcomes) if (!outcome.ok) throw outcome.error;
+    return results;
+  }
+
+  async dump<T>(message: Uint8Array, read: (reply: NetlinkMessage) => T | undefined): Promise<T[]> {
+    // One at a time: the kernel refuses a second dump on a socket (EBUSY).
+    const mine = this.#lastDump.then(() => this.#dump(message, read));
+    this.#lastDump = mine.catch(() => undefined);
+    return mine;
+  }
+
+  subscribe(
+    groups: readonly number[],
+    onMessage: (message: NetlinkMessage) => void,
+    onLost: () => void,
+  ): Closer {
+    const addon = this.#addon;
+    const fd = this.#open();
+    let poll: PollHandle;
+    const subscription: Closer = {
+      close: () => {
+        if (!this.#subscriptions.delete(subscription)) return;
+        addon.pollStop(poll);
+        addon.close(fd);
+      },
+    };
+    try {
+      for (const group of groups) addon.setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, int32(group));
+      const buffer = Buffer.allocUnsafeSlow(64 * 1024);
+      const isOpen = () => this.#subscriptions.has(subscription);
+      poll = addon.pollStart(fd, 1, () => this.#deliver(fd, buffer, isOpen, onMessage, onLost));
+    } catch (error) {
+      addon.close(fd);
+      throw error;
+    }
+    addon.pollUnref(poll);
+    this.#subscriptions.add(subscription);
+    return subscription;
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const subscription of [...this.#subscriptions]) subscription.close();
+    this.#addon.close(this.#changes);
+    if (this.#dumps !== undefined) this.#addon.close(this.#dumps);
+    this.#dumps = undefined;
+  }
+
+  #open(): number {
+    const addon = this.#addon;
+    const open = () => addon.socket(AF_NETLINK, SOCK_RAW, this.#protocol);
+    const fd = this.#namespace === undefined ? open() : inNetworkNamespace(this.#namespace, open);
+    // The forced sizes need CAP_NET_ADMIN; without it the machine's limit (net.core.rmem_max) has to do.
+    for (const [force, plain] of [
+      [SO_RCVBUFFORCE, SO_RCVBUF],
+      [SO_SNDBUFFORCE, SO_SNDBUF],
+    ] as const) {
+      if (!this.#option(fd, SOL_SOCKET, force, int32(BUFFER)))
+        this.#option(fd, SOL_SOCKET, plain, int32(BUFFER));
+    }
+    // No answer for so long means a kernel bug or a lost answer; blocking for ever would be worse.
+    this.#option(fd, SOL_SOCKET, SO_RCVTIMEO, timeval(ANSWER_TIMEOUT_SECONDS));
+    // A socket without a port of its own gets no notifications.
+    addon.bind(fd, sockaddrNetlink());
+    for (const name of [NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK])
+      this.#option(fd, SOL_NETLINK, name, int32(1));
+    return fd;
+  }
+
+  #option(fd: number, level: number, name: number, value: Uint8Array): boolean {
+    try {
+      this.#addon.setsockopt(fd, level, name, value);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  /**
+   * Sends messages `from … to` in one datagram and reads their outcomes. The kernel works through the datagram within the call of send, so all
+   * answers are in the receive buffer when it returns. Refusals are always answered; success only on demand, so one acknowledgement, of the last
+   * message, proves that all were seen.
+   */
+  #sendAndRead(
+    messages: readonly Uint8Array[],
+    from: number,
+    to: number,
+    outcomes: Outcome[],
+    options: TransactOptions,
+    changes = true,
+  ): void {
+    if (to === from) return;
+    const first = this.#sequence + 1;
+    const data = this.#join(messages, from, to, options.oneDatagram === true);
+    this.#addon.send(this.#changes, data, 0, data.length, 0);
+    if (changes) kernelChanged();
+    let answered = false;
+    for (;;) {
+      const length = this.#receive(this.#changes, MSG_DONTWAIT);
+      if (length < 0) break;
+      eachMessage(this.#buffer, length, (reply) => {
+        const index = (reply.sequence - first) >>> 0;
+        if (index >= to - from) return; // the rest of an exchange that was given up
+        if (reply.type === NLMSG_ERROR) {
+          answered = true;
+          const error = errorOf(reply);
+          if (error) outcomes[from + index] = { ok: false, error };
+        } else if (reply.type !== NLMSG_NOOP) {
+          options.onReply?.(reply, from + index);
+        }
+      });
+    }
+    if (!answered) throw new AmbiguousError('the kernel did not acknowledge a request');
+  }
+
+  /** One buffer of all messages, numbered, the last one that can be acknowledged marked so. */
+  #join(messages: readonly Uint8Array[], from: number, to: number, oneDatagram: boolean): Buffer {
+    let total = 0;
+    for (let i = from; i < to; i++) total += ((messages[i]?.length ?? 0) + 3) & ~3;
+    const data =
+      total <= this.#outgoing.length ? this.#outgoing.subarray(0, total) : Buffer.allocUnsafeSlow(total);
+    // The end of an nftables batch is acknowledged by new kernels only; the message before it by all.
+    const acknowledged = oneDatagram && to - from > 1 ? to - 2 : to - 1;
+    let at = 0;
+    for (let i = from; i < to; i++) {
+      const message = messages[i];
+      if (message === undefined) continue;
+      data.set(message, at);
+      this.#sequence = (this.#sequence + 1) >>> 0;
+      data.writeUInt32LE(this.#sequence, at + 8);
+      if (i === acknowledged) data.writeUInt16LE(data.readUInt16LE(at + 6) | NLM_F_ACK, at + 6);
+      at += (message.length + 3) & ~3;
+    }
+    return data;
+  }
+
+  /** Bytes received into the shared buffer, -1 when nothing is there. Throws `AmbiguousError` when answers were lost. */
+  #receive(fd: number, flags: number): number {
+    let length: number;
+    try {
+      length = this.#addon.recv(fd, this.#buffer, flags | MSG_TRUNC);
+    } catch (error) {
+      throw new AmbiguousError('answers of the kernel were lost', error);
+    }
+    if (length > this.#buffer.length) throw new AmbiguousError(`an answer of ${length} bytes was cut`);
+    return length;
+  }
+
+  async #dump<T>(message: Uint8Array, read: (reply: NetlinkMessage) => T | undefined): Promise<T[]> {
+    for (let attempt = 1; attempt <= DUMP_ATTEMPTS; attempt++) {
+      try {
+        const results = await this.#dumpOnce(message, read);
+        if (results) return results;
+      } catch (error) {
+        // What is left of this dump must not be read as the answer of the next one.
+        if (this.#dumps !== undefined) this.#addon.close(this.#dumps);
+        this.#dumps = undefined;
+        throw error;
+      }
+      await nextTurn();
+    }
+    throw new NetlinkError(4, `the dump was interrupted ${DUMP_ATTEMPTS} times by changes`);
+  }
+
+  /** `undefined` when the kernel says that the objects changed while it listed them (NLM_F_DUMP_INTR). */
+  async #dumpOnce<T>(
+    message: Uint8Array,
+    read: (reply: NetlinkMessage) => T | undefined,
+  ): Promise<T[] | undefined> {
+    this.#dumps ??= this.#open();
+    const data = this.#join([message], 0, 1, false);
+    // A dump ends with NLMSG_DONE; an acknowledgement besides would be one more.
+    data.writeUInt16LE(data.readUInt16LE(6) & ~NLM_F_ACK, 6);
+    const sequence = this.#sequence;
+    this.#addon.send(this.#dumps, data, 0, data.length, 0);
+    const results: T[] = [];
+    let interrupted = false;
+    let done = false;
+    const take = (reply: NetlinkMessage) => {
+      if (reply.sequence !== sequence || done) return;
+      if ((reply.flags & NLM_F_DUMP_INTR) !== 0) interrupted = true;
+      if (reply.type === NLMSG_DONE || reply.type === NLMSG_ERROR) {
+        done = true;
+        const error = errorOf(reply);
+        if (error) throw error;
+      } else if (reply.type !== NLMSG_NOOP) {
+        const result = read(reply);
+        if (result !== undefined) results.push(result);
+      }
+    };
+    for (let sliceEnd = performance.now() + DUMP_SLICE; !done; ) {
+      const length = this.#receive(this.#dumps, 0);
+      if (length < 0) throw new AmbiguousError(`no answer to a dump within ${ANSWER_TIMEOUT_SECONDS} s`);
+      eachMessage(this.#buffer, length, take);
+      if (!done && performance.now() > sliceEnd) {
+        await nextTurn();
+        sliceEnd = performance.now() + DUMP_SLICE;
+      }
+    }
+    return interrupted ? undefined : results;
+  }
+
+  #deliver(
+    fd: number,
+    buffer: Buffer,
+    isOpen: () => boolean,
+    onMessage: (message: NetlinkMessage) => void,
+    onLost: () => void,
+  ): void {
+    for (let i = 0; i < EVENTS_PER_TURN && isOpen(); i++) {
+      let length: number;
+      try {
+        length = this.#addon.recv(fd, buffer, MSG_DONTWAIT | MSG_TRUNC);
+      } catch (error) {
+        if (!isSocketError(error)) throw error;
+        onLost(); // ENOBUFS: more came than the buffer holds
+        continue;
+      }
+      if (length < 0) return;
+      if (length > buffer.length) onLost();
+      else eachMessage(buffer, length, (message) => isOpen() && onMessage(message));
+    }
+  }
+}
+
+function endOfChunk(messages: readonly Uint8Array[], from: number): number {
+  let bytes = messages[from]?.length ?? 0;
+  let to = from + 1;
+  while (to < messages.length && to - from < MESSAGES_PER_SEND) {
+    bytes += messages[to]?.length ?? 0;
+    if (bytes > BYTES_PER_SEND - 4 * MESSAGES_PER_SEND) break;
+    to++;
+  }
+  return to;
+}
+
+/** `struct nlmsgerr` (or the end of a dump): i32 error, and with NLM_F_ACK_TLVS the kernel's words. `undefined` = success. */
+function errorOf(reply: NetlinkMessage): NetlinkError | undefined {
+  if (reply.end - reply.start < 4) return undefined;
+  const errno = -reply.bytes.readInt32LE(reply.start);
+  if (errno === 0) return undefined;
+  // An error repeats the request's header (NETLINK_CAP_ACK: no more of it); the end of a dump does not.
+  const skip = reply.type === NLMSG_ERROR ? 4 + NLMSG_HEADER : 4;
+  const hasWords = (reply.flags & NLM_F_ACK_TLVS) !== 0;
+  const words = hasWords ? EXTENDED_ACK.read(reply.bytes, reply.start + skip, reply.end, {}).words : '';
+  return new NetlinkError(errno, words ?? '');
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+function int32(n: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeInt32LE(n);
+  return bytes;
+}
+
+/** `struct sockaddr_nl`: the kernel chooses the port. */
+function sockaddrNetlink(): Buffer {
+  const bytes = Buffer.alloc(12);
+  bytes.writeUInt16LE(AF_NETLINK);
+  return bytes;
+}
+
+/** `struct timeval` of 64-bit Linux. */
+function timeval(seconds: number): Buffer {
+  const bytes = Buffer.alloc(16);
+  bytes.writeBigInt64LE(BigInt(seconds));
+  return bytes;
+}

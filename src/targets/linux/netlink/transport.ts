@@ -1,0 +1,71 @@
+/** What codecs and targets see of a netlink socket, so that a fake can stand in. */
+import { getSystemErrorName } from 'node:util';
+import { FairleadError } from '../../../model/errors.ts';
+import type { Closer, Outcome } from '../../../reconcile/target.ts';
+import type { NetlinkMessage } from './attributes.ts';
+
+/** A request that the kernel refused. `code` is errno's name; the message has the kernel's own words where it gave any. */
+export class NetlinkError extends FairleadError {
+  override readonly name = 'NetlinkError';
+  readonly errno: number;
+  /** The kernel's own words (NLMSGERR_ATTR_MSG), empty when it gave none. */
+  readonly words: string;
+  constructor(errno: number, words: string, doing = '') {
+    const code = errnoName(errno);
+    super(code, `${doing === '' ? '' : `${doing}: `}${words === '' ? code : `${words} (${code})`}`);
+    this.errno = errno;
+    this.words = words;
+  }
+}
+
+export function errnoName(errno: number): string {
+  const name = getSystemErrorName(-errno);
+  return name.startsWith('E') ? name : `errno ${errno}`;
+}
+
+/** An answer was lost: nobody knows how much was done. Observe again. */
+export class AmbiguousError extends FairleadError {
+  override readonly name = 'AmbiguousError';
+  constructor(message: string, cause?: unknown) {
+    super('ambiguous', message, cause === undefined ? {} : { cause });
+  }
+}
+
+export interface TransactOptions {
+  /**
+   * All messages go in one datagram and the outcomes are read after it: for nftables, whose batch (NFNL_MSG_BATCH_BEGIN …
+   * NFNL_MSG_BATCH_END) is one transaction. Without it, messages are independent and go some hundreds at a time.
+   */
+  readonly oneDatagram?: boolean;
+  /** Replies that are not acknowledgements (NLM_F_ECHO); `index` is that of the message it answers. */
+  readonly onReply?: (message: NetlinkMessage, index: number) => void;
+}
+
+/**
+ * One netlink protocol in one network namespace. Messages are whole (`encode`); the transport fills in sequence, port and, where it needs
+ * them, acknowledgements. Calls may overlap.
+ */
+export interface NetlinkTransport {
+  /**
+   * Requests that change the kernel: one outcome a message, in order, refusals as `NetlinkError`. Throws only when an answer was lost
+   * (`AmbiguousError`) or nothing could be sent.
+   */
+  transact(messages: readonly Uint8Array[], options?: TransactOptions): Promise<readonly Outcome[]>;
+  /** One question and what `read` makes of its replies (NLM_F_DUMP not set). Throws `NetlinkError` when refused. */
+  request<T>(message: Uint8Array, read: (reply: NetlinkMessage) => T | undefined): Promise<T[]>;
+  /**
+   * Sends `message` (NLM_F_DUMP set) and returns what `read` makes of each reply, `undefined` left out. Never partial: an interrupted dump is
+   * asked for again, up to five times, then it throws.
+   */
+  dump<T>(message: Uint8Array, read: (reply: NetlinkMessage) => T | undefined): Promise<T[]>;
+  /**
+   * Notifications of multicast groups (numbers of the RTNLGRP_… and NFNLGRP_… lists). `onLost`: the kernel dropped some, what we know is stale.
+   * It does not keep the process alive.
+   */
+  subscribe(
+    groups: readonly number[],
+    onMessage: (message: NetlinkMessage) => void,
+    onLost: () => void,
+  ): Closer;
+  close(): void;
+}
