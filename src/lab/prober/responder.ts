@@ -1,0 +1,93 @@
+import type { Socket as UdpSocket } from 'node:dgram';
+import type { Server, Socket } from 'node:net';
+import { type Family, tryIp } from '../../model/net/ip.ts';
+import { anyAddress } from '../sockets/address.ts';
+import { listenTcp, listenUdp } from '../sockets/listen.ts';
+import type { NetNs } from '../sockets/netns.ts';
+import { SctpResponder } from './sctp.ts';
+
+/** Every pod answers on this port, TCP and UDP. */
+export const PROBE_PORT = 8080;
+
+export interface ListenPort {
+  readonly protocol: 'tcp' | 'udp' | 'sctp';
+  readonly port: number;
+}
+
+/**
+ * What stands in for a pod's containers: answers on its ports, telling each caller the source address that arrived here.
+ * TCP: on connect one line, `SOURCE\n`, then every line is echoed. UDP: `ID …` is answered `ID SOURCE`, as long as the question.
+ */
+export class Responder {
+  readonly #tcp: Server[] = [];
+  readonly #udp: UdpSocket[] = [];
+  readonly #open = new Set<Socket>();
+  #sctp: SctpResponder | undefined;
+
+  static async start(
+    ns: NetNs,
+    families: readonly Family[],
+    ports: readonly ListenPort[],
+  ): Promise<Responder> {
+    const responder = new Responder();
+    try {
+      await Promise.all(
+        families.flatMap((family) => ports.map((port) => responder.#listen(ns, family, port))),
+      );
+    } catch (error) {
+      responder.close();
+      throw error;
+    }
+    return responder;
+  }
+
+  async #listen(ns: NetNs, family: Family, { protocol, port }: ListenPort): Promise<void> {
+    if (protocol === 'sctp') {
+      this.#sctp ??= new SctpResponder();
+      this.#sctp.listen(ns, family, port);
+      return;
+    }
+    const address = anyAddress(family);
+    if (protocol === 'tcp') {
+      this.#tcp.push(await listenTcp(ns, address, port, (socket) => this.#serve(socket)));
+      return;
+    }
+    const socket = await listenUdp(ns, address, port);
+    this.#udp.push(socket);
+    socket.on('message', (question, peer) => {
+      const answer = Buffer.alloc(question.length, ' ');
+      const id = question.toString('latin1').split(' ', 1)[0] ?? '';
+      const text = `${id} ${plain(peer.address)}`;
+      // A probe that went away is no reason to end.
+      socket.send(
+        text.length > answer.length ? Buffer.from(text) : fill(answer, text),
+        peer.port,
+        peer.address,
+        () => undefined,
+      );
+    });
+    socket.on('error', () => undefined);
+  }
+
+  #serve(socket: Socket): void {
+    this.#open.add(socket);
+    socket.once('close', () => this.#open.delete(socket));
+    socket.on('error', () => socket.destroy());
+    socket.write(`${plain(socket.remoteAddress ?? '')}\n`);
+    socket.pipe(socket);
+  }
+
+  close(): void {
+    for (const server of this.#tcp) server.close();
+    for (const socket of this.#open) socket.destroy();
+    for (const socket of this.#udp) socket.close();
+    this.#sctp?.close();
+  }
+}
+
+function fill(into: Buffer, text: string): Buffer {
+  into.write(text, 'latin1');
+  return into;
+}
+
+const plain = (address: string): string => tryIp(address) ?? address;
