@@ -1,0 +1,60 @@
+/**
+ * Rules out of parts, as `nft` itself would translate them, so that `nft list` shows them as one would write them:
+ *
+ *     rule([equals(saddr('ipv4'), '10.0.0.0/8'), isNot(oifname, 'fairlead0'), counter, masquerade()], 'pods to the outside')
+ */
+import type { NftExpr, NftRule } from '../../model/rows/nft.ts';
+
+/** A header that a packet may have. Fields presume headers; the rule asks for each once, before its first field. */
+export type Header = 'ipv4' | 'ipv6' | 'tcp' | 'udp' | 'sctp' | 'icmp' | 'icmpv6';
+
+/** Something that a rule tests or does. */
+export interface Part {
+  readonly exprs: readonly NftExpr[];
+  /** Headers that it presumes. */
+  readonly within?: readonly Header[];
+  /** Headers that a packet surely has once this part matched. */
+  readonly proves?: Header;
+}
+
+/** The first register: 16 bytes from here on serve most matches. */
+export const FIRST_REGISTER = 8;
+
+/** Each header by the key of `meta` that tells it, and its value there. */
+const TOLD_BY: Readonly<Record<Header, readonly [key: 'nfproto' | 'l4proto', data: string]>> = {
+  ipv4: ['nfproto', '02'],
+  ipv6: ['nfproto', '0a'],
+  tcp: ['l4proto', '06'],
+  udp: ['l4proto', '11'],
+  sctp: ['l4proto', '84'],
+  icmp: ['l4proto', '01'],
+  icmpv6: ['l4proto', '3a'],
+};
+
+export function rule(parts: readonly Part[], comment?: string): NftRule {
+  const known = new Set<Header>();
+  const exprs: NftExpr[] = [];
+  for (const part of parts) {
+    for (const header of part.within ?? []) {
+      if (known.has(header)) continue;
+      known.add(header);
+      exprs.push(...has(header).exprs);
+    }
+    if (part.proves) known.add(part.proves);
+    exprs.push(...part.exprs);
+  }
+  return comment === undefined ? { exprs } : { exprs, comment };
+}
+
+/** `meta nfproto ipv4`, `meta l4proto tcp` */
+export function has(header: Header): Part {
+  const [key, data] = TOLD_BY[header];
+  const sreg = FIRST_REGISTER;
+  return {
+    exprs: [
+      { expr: 'meta', key, dreg: sreg },
+      { expr: 'cmp', op: 'eq', sreg, data },
+    ],
+    proves: header,
+  };
+}
