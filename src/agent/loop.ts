@@ -1,0 +1,289 @@
+import type { DriftRecord, PlannedChange, RowStatus, SourceStatus, Status } from '../model/api.ts';
+import type { Clock, Random } from '../model/clock.ts';
+import type { Config } from '../model/cluster/config.ts';
+import type { Problem } from '../model/problem.ts';
+import type { RowRef, TargetName } from '../model/rows/row.ts';
+import { SOURCE_NAMES, type WorldStore } from '../model/world-store.ts';
+import { PlanEngine } from '../plan/engine.ts';
+import type { Planner } from '../plan/planner.ts';
+import { type ReconcileHooks, Reconciler } from '../reconcile/reconciler.ts';
+import type { Closer, Target } from '../reconcile/target.ts';
+import { type LogLine, logDecisions, logDrift, logProblems, logTorn } from './loop-log.ts';
+import { plannedChanges, withConfig } from './loop-planned.ts';
+
+export interface LoopHooks extends ReconcileHooks {
+  /** One plan was made: for how many changes of the World, how many units, how many rows came out different. */
+  planned?(milliseconds: number, size: { changes: number; units: number; rows: number }): void;
+  readonly log?: LogLine;
+}
+
+export interface LoopOptions {
+  readonly store: WorldStore;
+  /** In the order of precedence. */
+  readonly planners: readonly Planner[];
+  readonly targets: readonly Target<unknown>[];
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly hooks?: LoopHooks;
+  /** Milliseconds between two full reads of a target when nothing is notified. Default 60,000. */
+  readonly sweepMs?: number;
+}
+
+export interface CleanupResult {
+  readonly removed: number;
+  /** What could not be removed, each with the reason. */
+  readonly left: readonly RowStatus[];
+}
+
+/** Turns closer together than this are joined into one. */
+const BATCH_MS = 5;
+const HEARTBEAT_MS = 1_000;
+/** After this long, removals that adds keep waiting get a pause in which to happen. */
+const REMOVALS_WAIT_MS = 1_000;
+
+/**
+ * The one loop of the agent: what changed in the World is planned, and what came out of it is handed to the reconciler. A change on
+ * an idle machine is planned at once; under load a turn takes all that came in within 5 ms.
+ */
+export class Loop {
+  /** Fulfilled once everything was read, planned and tried for the first time. */
+  readonly converged: Promise<void>;
+  readonly #options: LoopOptions;
+  readonly #engine: PlanEngine;
+  readonly #reconciler: Reconciler;
+  readonly #listeners = new Set<() => void>();
+  readonly #reads: ReadonlySet<string>;
+  #markConverged: () => void = () => {};
+  #hasConverged = false;
+  #problems: readonly Problem[] = [];
+  #scheduled = false;
+  #timers = new Set<{ cancel(): void }>();
+  #lastTurn: number;
+  #turnEnded = Number.NEGATIVE_INFINITY;
+  #telling = false;
+  #cleaning = false;
+  #removed = 0;
+  #started = false;
+  #closed = false;
+
+  constructor(options: LoopOptions) {
+    const { clock, random, targets, sweepMs } = options;
+    this.#options = options;
+    this.#lastTurn = clock.monotonic();
+    this.#engine = new PlanEngine(options.planners);
+    this.#reads = new Set(options.planners.flatMap((planner) => planner.reads));
+    this.converged = new Promise((resolve) => {
+      this.#markConverged = resolve;
+    });
+    const hooks = this.#reconcileHooks();
+    this.#reconciler = new Reconciler({ targets, clock, random, hooks, ...(sweepMs ? { sweepMs } : {}) });
+  }
+
+  /** Begins to read the targets and to follow the World. */
+  start(): void {
+    if (this.#started || this.#closed) return;
+    this.#started = true;
+    this.#options.store.onDirty(() => this.#schedule());
+    this.#heartbeat();
+    this.#turn();
+  }
+
+  get hasConverged(): boolean {
+    return this.#hasConverged;
+  }
+
+  /** Everything that is known was acted on: nothing is under way, and what is left waits or has failed. */
+  get settled(): boolean {
+    return this.#options.store.dirtySince === undefined && this.#reconciler.settled;
+  }
+
+  /** When the loop last moved, monotonic milliseconds. More than a few seconds ago: it hangs. */
+  get lastTurn(): number {
+    return this.#lastTurn;
+  }
+
+  status(): Pick<Status, 'state' | 'sources' | 'targets' | 'problems'> {
+    const sources = this.#sources();
+    const targets = this.#reconciler.status();
+    const away = sources.some((source) => !source.ready && this.#reads.has(source.name));
+    const failing = targets.some((target) => target.failed > 0 || target.error !== undefined);
+    const settledState = away || failing ? 'degraded' : 'ready';
+    const state = !this.#engine.planned ? 'waiting' : !this.#hasConverged ? 'converging' : settledState;
+    return { state, sources, targets, problems: this.#problems };
+  }
+
+  rows(target?: TargetName): readonly RowStatus[] {
+    return this.#reconciler.rows(target);
+  }
+
+  row(ref: RowRef): RowStatus | undefined {
+    return this.#reconciler.row(ref);
+  }
+
+  /** Oldest first, the last 256. */
+  drift(): readonly DriftRecord[] {
+    return this.#reconciler.drift();
+  }
+
+  /** Since start. */
+  driftCounts(): Readonly<Record<DriftRecord['kind'], number>> {
+    return this.#reconciler.driftCounts();
+  }
+
+  /** What would be done to the machine now, or under another configuration; nothing is done. Works without `start`, too. */
+  planned(config?: Config): Promise<readonly PlannedChange[]> {
+    const { planners, store } = this.#options;
+    const world = config ? withConfig(store.world, config) : store.world;
+    const found = (target: string) => this.#reconciler.found(target);
+    return plannedChanges(planners, world, this.#reconciler.targets(), found);
+  }
+
+  /** Called after anything in the status may have changed, at most once a tick. */
+  onChange(listener: () => void): Closer {
+    this.#listeners.add(listener);
+    return { close: () => this.#listeners.delete(listener) };
+  }
+
+  /**
+   * Removes everything that is ours and nothing else, whatever the World says, and from then on wants nothing. Gives up on what
+   * still cannot be removed after `deadlineMs`.
+   */
+  async cleanup(deadlineMs = 10_000): Promise<CleanupResult> {
+    this.#cleaning = true;
+    this.#removed = 0;
+    this.start();
+    this.#reconciler.wantNothing();
+    this.#reconciler.gate(() => undefined);
+    const finished = this.#until(() => this.#isClean(), deadlineMs);
+    this.#reconciler.step();
+    await finished;
+    return { removed: this.#removed, left: this.#reconciler.rows() };
+  }
+
+  /** Leaves everything as it is. */
+  close(): void {
+    this.#closed = true;
+    this.#reconciler.close();
+    for (const timer of this.#timers) timer.cancel();
+    this.#timers.clear();
+    this.#listeners.clear();
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#closed || this.#cleaning) return;
+    this.#scheduled = true;
+    const idle = this.#options.clock.monotonic() - this.#turnEnded;
+    // A microtask still joins what a source learns in one go.
+    if (idle >= BATCH_MS) queueMicrotask(() => this.#turn());
+    else this.#after(BATCH_MS - idle, () => this.#turn());
+  }
+
+  #turn(): void {
+    this.#scheduled = false;
+    if (this.#closed || this.#cleaning) return;
+    const held = this.#reconciler.removalsHeld;
+    if (held > REMOVALS_WAIT_MS && held < 2 * REMOVALS_WAIT_MS) {
+      this.#scheduled = true;
+      this.#after(BATCH_MS, () => this.#turn());
+      return;
+    }
+    this.#plan();
+    this.#reconciler.step();
+    this.#turnEnded = this.#options.clock.monotonic();
+    this.#lastTurn = this.#turnEnded;
+  }
+
+  #plan(): void {
+    const { store, clock, hooks } = this.#options;
+    const began = clock.monotonic();
+    const since = store.dirtySince ?? began;
+    const changes = store.take();
+    const { rows, units } = this.#engine.run(store.world, changes);
+    this.#reconciler.want(rows, since);
+    this.#reconciler.gate((target) => this.#engine.holdsDeletes(target));
+    if (units > 0) this.#tellProblems();
+    hooks?.planned?.(clock.monotonic() - began, { changes: changes.length, units, rows: rows.length });
+  }
+
+  #tellProblems(): void {
+    const problems = this.#engine.problems();
+    if (this.#options.hooks?.log) logProblems(this.#options.hooks.log, this.#problems, problems);
+    this.#problems = problems;
+  }
+
+  #sources(): SourceStatus[] {
+    const { world } = this.#options.store;
+    return SOURCE_NAMES.filter((name) => this.#reads.has(name) || world[name].ready).map((name) => {
+      const { ready, since, reason, objects } = world[name];
+      return { name, ready, since, reason, objects: objects.size };
+    });
+  }
+
+  #reconcileHooks(): ReconcileHooks {
+    const { hooks = {} } = this.#options;
+    const { log } = hooks;
+    return {
+      ...(hooks.observed ? { observed: (target, ms) => hooks.observed?.(target, ms) } : {}),
+      decided: (target, decisions, ms) => {
+        for (const { action, error } of decisions) if (action === 'remove' && !error) this.#removed++;
+        if (log) logDecisions(log, target, decisions);
+        hooks.decided?.(target, decisions, ms);
+      },
+      torn: (target, error, rows) => {
+        if (log) logTorn(log, target, error, rows);
+        hooks.torn?.(target, error, rows);
+      },
+      drifted: (record) => {
+        if (log) logDrift(log, record);
+        hooks.drifted?.(record);
+      },
+      changed: () => this.#changed(),
+    };
+  }
+
+  #changed(): void {
+    if (!this.#hasConverged && this.#engine.planned && this.settled) {
+      this.#hasConverged = true;
+      this.#markConverged();
+    }
+    this.#options.hooks?.changed?.();
+    if (this.#telling) return;
+    this.#telling = true;
+    queueMicrotask(() => {
+      this.#telling = false;
+      for (const listener of [...this.#listeners]) listener();
+    });
+  }
+
+  #isClean(): boolean {
+    return this.#reconciler.settled && this.#reconciler.status().every((target) => target.extra === 0);
+  }
+
+  #until(condition: () => boolean, deadlineMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const check = this.onChange(() => {
+        if (condition()) end();
+      });
+      const timer = this.#after(deadlineMs, () => end());
+      const end = () => {
+        check.close();
+        timer.cancel();
+        resolve();
+      };
+    });
+  }
+
+  #heartbeat(): void {
+    this.#lastTurn = this.#options.clock.monotonic();
+    this.#after(HEARTBEAT_MS, () => this.#heartbeat());
+  }
+
+  #after(milliseconds: number, callback: () => void): { cancel(): void } {
+    const timer = this.#options.clock.after(milliseconds, () => {
+      this.#timers.delete(timer);
+      if (!this.#closed) callback();
+    });
+    this.#timers.add(timer);
+    return timer;
+  }
+}

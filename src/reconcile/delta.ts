@@ -1,0 +1,116 @@
+import { equal } from '../model/equal.ts';
+import type { RowRef, TargetName } from '../model/rows/row.ts';
+
+/** A row as the reconciler sees it: it never looks into the body. */
+export interface WantedRow {
+  readonly target: TargetName;
+  readonly key: string;
+  readonly body: unknown;
+  readonly why: string;
+  readonly needs?: readonly RowRef[];
+}
+
+export type Action = 'add' | 'change' | 'remove';
+
+/**
+ * Three maps of one target, and nothing else is remembered:
+ *
+ * ```
+ *         wanted                       found
+ *   ┌──────────────────┐       ┌──────────────────┐
+ *   │                ┌─┼───────┼─┐                │
+ *   │      add       │ │ same  │ │     remove     │
+ *   │                │ │- - - -│ │                │
+ *   │                │ │change │ │                │
+ *   │                └─┼───────┼─┘                │
+ *   └──────────────────┘       └──────────────────┘
+ *   todo = everything but "same"
+ * ```
+ *
+ * `wanted` is what the planners ask for, `found` what the target had when it was last read and what it acknowledged since.
+ * `todo` is kept up to date with each key that moves, so nobody ever walks all rows to learn what is left.
+ */
+export class Delta {
+  readonly #wanted = new Map<string, WantedRow>();
+  readonly #todo = new Map<string, Action>();
+  readonly #same: (wanted: unknown, found: unknown) => boolean;
+  readonly #moved: (key: string, action: Action | undefined) => void;
+  #found = new Map<string, unknown>();
+  #removals = 0;
+
+  /** `moved` hears of every key about which there is now something else to do than before, or nothing any more. */
+  constructor(
+    same: (wanted: unknown, found: unknown) => boolean,
+    moved: (key: string, action: Action | undefined) => void,
+  ) {
+    this.#same = same;
+    this.#moved = moved;
+  }
+
+  get wanted(): ReadonlyMap<string, WantedRow> {
+    return this.#wanted;
+  }
+
+  get found(): ReadonlyMap<string, unknown> {
+    return this.#found;
+  }
+
+  get todo(): ReadonlyMap<string, Action> {
+    return this.#todo;
+  }
+
+  /** Things of ours that nobody wants. */
+  get extra(): number {
+    return this.#removals;
+  }
+
+  /** Wanted rows that are as wanted. */
+  get done(): number {
+    return this.#wanted.size - (this.#todo.size - this.#removals);
+  }
+
+  isDone(key: string): boolean {
+    return this.#wanted.has(key) && !this.#todo.has(key);
+  }
+
+  want(key: string, row: WantedRow | undefined): void {
+    const before = this.#wanted.get(key);
+    if (row) this.#wanted.set(key, row);
+    else this.#wanted.delete(key);
+    this.#judge(key, !equal(before?.body, row?.body));
+  }
+
+  /** The target did as told: this is what it has now. */
+  applied(key: string, body: unknown): void {
+    if (body === undefined) this.#found.delete(key);
+    else this.#found.set(key, body);
+    this.#judge(key, true);
+  }
+
+  /** The target was read in full. */
+  observed(found: ReadonlyMap<string, unknown>): void {
+    const before = this.#found;
+    this.#found = new Map(found);
+    for (const key of before.keys()) if (!this.#found.has(key)) this.#judge(key, false);
+    for (const key of this.#found.keys()) this.#judge(key, false);
+  }
+
+  #judge(key: string, fresh: boolean): void {
+    const action = this.#action(key);
+    const before = this.#todo.get(key);
+    if (before === action && !(fresh && action)) return;
+    if (before === 'remove') this.#removals--;
+    if (action === 'remove') this.#removals++;
+    if (action) this.#todo.set(key, action);
+    else this.#todo.delete(key);
+    this.#moved(key, action);
+  }
+
+  #action(key: string): Action | undefined {
+    const row = this.#wanted.get(key);
+    const found = this.#found.get(key);
+    if (found === undefined) return row ? 'add' : undefined;
+    if (!row) return 'remove';
+    return this.#same(row.body, found) ? undefined : 'change';
+  }
+}
