@@ -87,6 +87,12 @@ export const SETTINGS = {
     '/run/fairlead',
     'Folder of the agent: its API socket (agent.sock) and the journal of changed sysctls.',
   ),
+  procSys: ofMachine(
+    'proc-sys',
+    path(),
+    '/proc/sys',
+    'Where the sysctls of this machine are writable. In a container that is not privileged /proc/sys is not.',
+  ),
   'log.level': shared('log-level', oneOf(LOG_LEVELS), 'info', 'Least severe log line that is written.'),
   'health.port': atStart(
     'health-port',

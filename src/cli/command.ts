@@ -1,0 +1,33 @@
+import type { Arguments, Flag } from './flags.ts';
+
+/** A subcommand: its words for the help, its flags, and what it does. The number is the exit code. */
+export interface Command {
+  readonly name: string;
+  readonly arguments?: string;
+  readonly summary: string;
+  /** More for `--help`, when the summary is not enough. */
+  readonly details?: () => string;
+  readonly flags: readonly Flag[];
+  /** How many positional arguments there may be. */
+  readonly positionals: number;
+  run(args: Arguments): Promise<number>;
+}
+
+/** Exit codes: 0 done · 1 could not · 2 wrong usage or settings · 3 done, and something is not as it should be. */
+export const EXIT = { done: 0, failed: 1, usage: 2, notWell: 3 } as const;
+
+export const OUTPUT: Flag = {
+  name: 'output',
+  short: 'o',
+  placeholder: 'json|text',
+  doc: 'Form of the output; text is for people.',
+};
+
+export const SOCKET: readonly Flag[] = [
+  { name: 'socket', placeholder: 'PATH', doc: "The agent's socket." },
+  {
+    name: 'state-dir',
+    placeholder: 'PATH',
+    doc: "The agent's state folder, where its socket is (default /run/fairlead).",
+  },
+];

@@ -1,0 +1,80 @@
+import type { RowStatus, Status, TargetStatus } from '../model/api.ts';
+import { moment, paint, span, table } from './table.ts';
+
+/** `fairlead status` for people: the state, then what is not well, then the numbers. */
+export function statusText(status: Status, now: number): string {
+  const parts = [headline(status, now), sources(status, now), targets(status), pairs(status)];
+  const bad = status.targets.flatMap((t) => t.rows.filter((row) => row.state !== 'done'));
+  if (bad.length > 0) parts.push(rows(bad, now));
+  for (const target of status.targets) {
+    if (target.error) parts.push(`${paint('red', `cannot read ${target.name}`)}: ${target.error}`);
+  }
+  if (status.problems.length > 0) {
+    parts.push(
+      status.problems
+        .map((p) => `${paint('yellow', p.object)}: ${p.message}${p.hint ? paint('dim', ` (${p.hint})`) : ''}`)
+        .join('\n'),
+    );
+  }
+  return parts.filter((part) => part !== '').join('\n\n');
+}
+
+function headline(status: Status, now: number): string {
+  const style = status.state === 'ready' ? 'green' : status.state === 'degraded' ? 'red' : 'yellow';
+  const mtu = status.podMtu === undefined ? '' : `, pod MTU ${status.podMtu}`;
+  return `${paint('bold', `Node ${status.node}`)}: ${paint(style, status.state)}, agent ${status.version} up ${span(status.started, now)}${mtu}`;
+}
+
+function sources(status: Status, now: number): string {
+  return table(
+    ['SOURCE', 'STATE', 'SINCE', 'OBJECTS', 'REASON'],
+    status.sources.map((s) => [
+      s.name,
+      s.ready ? paint('green', 'ready') : paint('red', 'away'),
+      span(s.since, now),
+      String(s.objects),
+      s.ready ? '' : (s.reason ?? ''),
+    ]),
+  );
+}
+
+function targets(status: Status): string {
+  const shown = status.targets.filter((t) => t.wanted + t.extra + t.failed > 0 || t.error);
+  return table(
+    ['STAGE', 'KIND', 'WANTED', 'DONE', 'WAITING', 'FAILED', 'TO REMOVE'],
+    shown.map((t: TargetStatus) => [
+      String(t.stage),
+      t.name,
+      String(t.wanted),
+      t.done === t.wanted ? paint('green', String(t.done)) : String(t.done),
+      t.waiting > 0 ? paint('yellow', String(t.waiting)) : '0',
+      t.failed > 0 ? paint('red', String(t.failed)) : '0',
+      String(t.extra),
+    ]),
+  );
+}
+
+function pairs(status: Status): string {
+  return table(
+    ['TO NODE', 'TRANSPORT', 'BECAUSE'],
+    status.pairs.map((p) => [p.node, p.transport, p.reason]),
+  );
+}
+
+/** Rows that are not as wanted, with the kernel's own words and the next try. */
+export function rows(list: readonly RowStatus[], now: number): string {
+  return table(
+    ['ROW', 'STATE', 'WHY', 'SAYS', 'NEXT TRY'],
+    list.map((row) => [
+      `${row.target} ${row.key}`,
+      row.state === 'failed' ? paint('red', row.state) : row.state,
+      row.why,
+      row.message ?? '',
+      row.nextTry === undefined
+        ? ''
+        : row.nextTry > now
+          ? `in ${span(now, row.nextTry)}${row.attempts ? `, try ${row.attempts + 1}` : ''}`
+          : `now (${moment(row.nextTry, now)})`,
+    ]),
+  );
+}
