@@ -1,0 +1,58 @@
+import { DecodeError } from './errors.ts';
+import { array, type Raw, record, text } from './raw.ts';
+
+/** One line of a watch (apimachinery `metav1.WatchEvent`). */
+export interface WatchEvent {
+  readonly type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK' | 'ERROR';
+  readonly object: Raw;
+}
+
+/** One page of a list. */
+export interface Page {
+  readonly items: readonly unknown[];
+  readonly resourceVersion: string;
+  /** Token for the next page; empty on the last one. */
+  readonly next: string;
+}
+
+const TYPES: ReadonlySet<unknown> = new Set(['ADDED', 'MODIFIED', 'DELETED', 'BOOKMARK', 'ERROR']);
+
+/** Reads one line of a watch. Throws `DecodeError`, nothing else. */
+export function decodeEvent(line: string): WatchEvent {
+  const event = record(parse(line));
+  if (!TYPES.has(event.type)) throw new DecodeError(`a watch event has the type ${excerpt(event.type)}`);
+  if (typeof event.object !== 'object' || event.object === null) {
+    throw new DecodeError(`a watch event ${excerpt(event.type)} has no object`);
+  }
+  return { type: event.type as WatchEvent['type'], object: record(event.object) };
+}
+
+/** Reads one page of a list. Throws `DecodeError`, nothing else. */
+export function decodePage(body: Raw): Page {
+  const meta = record(body.metadata);
+  // Go writes an empty list as null.
+  if (!Array.isArray(body.items) && body.items !== null) throw new DecodeError('a list has no items');
+  if (text(meta.resourceVersion) === '') throw new DecodeError('a list has no metadata.resourceVersion');
+  return { items: array(body.items), resourceVersion: text(meta.resourceVersion), next: text(meta.continue) };
+}
+
+/** Parses the body of an answer that must be one JSON object. Throws `DecodeError`, nothing else. */
+export function decodeObject(body: string): Raw {
+  const parsed = parse(body);
+  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) {
+    throw new DecodeError(`an answer is not an object: ${excerpt(body)}`);
+  }
+  return parsed as Raw;
+}
+
+function parse(source: string): unknown {
+  try {
+    return JSON.parse(source);
+  } catch (cause) {
+    throw new DecodeError(`an answer is not JSON (${source.length} characters)`, cause);
+  }
+}
+
+function excerpt(value: unknown): string {
+  return String(JSON.stringify(value)).slice(0, 60);
+}

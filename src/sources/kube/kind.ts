@@ -1,0 +1,21 @@
+import type { WorldTables } from '../../model/world.ts';
+import type { Interner } from './interner.ts';
+import type { Raw } from './raw.ts';
+import type { Resource } from './resource.ts';
+
+/** Tables of the World that the API server fills. */
+export type KubeSource = 'nodes' | 'pods' | 'namespaces';
+
+/** One Kubernetes kind as a source: where it lies, and what of it we keep. Adding a kind is one such value in its own file. */
+export interface Kind<S extends KubeSource> {
+  readonly source: S;
+  readonly resource: Resource;
+  /** `spec.nodeName=n1`: the server sends only objects that match. */
+  readonly fieldSelector?: string;
+  /** The key in the World's table; empty when the object has no name. */
+  key(raw: Raw): string;
+  /** The trimmed, frozen object. Never throws: fields that cannot be used are left out. */
+  project(raw: Raw, shared: Interner): WorldTables[S];
+}
+
+export type AnyKind = { [S in KubeSource]: Kind<S> }[KubeSource];
