@@ -13,7 +13,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'plan/nft': ['model'],
   'plan/transports': ['model', 'plan', 'plan/nft'],
   'plan/egress': ['model', 'plan', 'plan/nft', 'plan/transports'],
-  'plan/node': ['model', 'plan', 'plan/transports'],
+  'plan/node': ['model', 'plan', 'plan/transports', 'plan/egress'],
+  'plan/why': ['model', 'plan', 'plan/transports', 'plan/egress'],
   plan: ['model'],
   reconcile: ['model'],
   'targets/linux/netlink': ['model'],
@@ -27,7 +28,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Rooms whose answers depend on their arguments alone. */
-const PURE = ['model', 'plan', 'plan/nft', 'plan/transports', 'plan/egress', 'plan/node', 'reconcile'];
+const PURE = ['model', 'plan', 'plan/nft', 'plan/transports', 'plan/egress', 'plan/node', 'plan/why', 'reconcile'];
 const IMPURE_MODULES = /^node:(?!util$|assert)/;
 const IMPURE_CALLS =
   /\b(Date\.now|new Date\(\)|Math\.random|performance\.now|setTimeout|setInterval|setImmediate|queueMicrotask|process\.(env|argv|cwd|hrtime))\b/;

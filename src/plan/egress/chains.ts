@@ -1,0 +1,108 @@
+import { FAMILIES, type Family, familyOf } from '../../model/net/ip.ts';
+import { type NftChain, type NftRule, type NftSet, nftChainKey, nftSetKey } from '../../model/rows/nft.ts';
+import type { RowOf } from '../../model/rows/row.ts';
+import { daddr, saddr } from '../nft/field.ts';
+import { inSet, is, tcpFlags } from '../nft/match.ts';
+import { rule } from '../nft/rule.ts';
+import { clampMss, goBack, jump, masquerade } from '../nft/statement.ts';
+import type { Self } from '../transports/underlay.ts';
+import {
+  CLAMP_CHAIN,
+  excludeSet,
+  FROM_PODS_CHAIN,
+  MASQUERADE_CHAIN,
+  nodeIpSet,
+  podCidrSet,
+} from './names.ts';
+
+/** nft's `srcnat` and `mangle` (linux/netfilter_ipv4.h: NF_IP_PRI_NAT_SRC, NF_IP_PRI_MANGLE). */
+const SRCNAT = 100;
+const MANGLE = -150;
+
+/** Never to be sent out under a node's address: nobody could answer. */
+const MULTICAST: Readonly<Record<Family, readonly string[]>> = {
+  ipv4: ['224.0.0.0/4', '255.255.255.255'],
+  ipv6: ['ff00::/8', 'fe80::/10'],
+};
+
+/** Families of this node's pods: only these leave it. */
+export function podFamilies(self: Self): readonly Family[] {
+  return FAMILIES.filter((family) => self.podCidrs.some((cidr) => familyOf(cidr) === family));
+}
+
+/**
+ * Two chains: the first sorts out packets of this node's pods and lets all others pass at once; the second lets those go that
+ * keep their source and masquerades the rest.
+ */
+export function masqueradeChains(self: Self): RowOf<'nft'>[] {
+  const entry = self.podCidrs.map((cidr) =>
+    rule([is(saddr(familyOf(cidr)), cidr), jump(FROM_PODS_CHAIN)], `from pods of ${self.name}`),
+  );
+  const rules = podFamilies(self).flatMap(exemptions);
+  return [
+    chainRow('pods reach the outside under the address of their node', {
+      kind: 'chain',
+      name: FROM_PODS_CHAIN,
+      hook: undefined,
+      rules: [...rules, rule([masquerade('fully-random')], 'to the outside')],
+    }),
+    chainRow('pods reach the outside under the address of their node', {
+      kind: 'chain',
+      name: MASQUERADE_CHAIN,
+      hook: { type: 'nat', hook: 'postrouting', priority: SRCNAT, policy: 'accept' },
+      rules: entry,
+    }),
+  ];
+}
+
+function exemptions(family: Family): NftRule[] {
+  const destination = daddr(family);
+  return [
+    rule([inSet(destination, podCidrSet(family)), goBack], 'pod to pod keeps its source'),
+    rule([inSet(destination, nodeIpSet(family)), goBack], 'pod to node keeps its source'),
+    rule([inSet(destination, excludeSet(family)), goBack], 'setting masquerade.exclude'),
+    ...MULTICAST[family].map((prefix) => rule([is(destination, prefix), goBack], 'stays on the link')),
+  ];
+}
+
+/** Lowers the MSS of connections of our pods to what the routes of both directions carry; never raises it. */
+export function clampChain(self: Self): RowOf<'nft'> {
+  const rules = self.podCidrs.flatMap((cidr) =>
+    ([saddr, daddr] as const).map((end) =>
+      rule([is(end(familyOf(cidr)), cidr), tcpFlags(['syn'], ['syn', 'rst']), clampMss]),
+    ),
+  );
+  return chainRow('TCP fits the narrowest link of its path', {
+    kind: 'chain',
+    name: CLAMP_CHAIN,
+    hook: { type: 'filter', hook: 'forward', priority: MANGLE, policy: 'accept' },
+    rules,
+  });
+}
+
+export function masqueradeSets(self: Self): RowOf<'nft'>[] {
+  return podFamilies(self).flatMap((family) => {
+    const key = [family === 'ipv4' ? 'ipv4_addr' : 'ipv6_addr'] as const;
+    const sets: NftSet[] = [
+      { kind: 'set', name: podCidrSet(family), key, interval: true, comment: 'pods of all nodes' },
+      { kind: 'set', name: nodeIpSet(family), key, interval: false, comment: 'addresses of all nodes' },
+      {
+        kind: 'set',
+        name: excludeSet(family),
+        key,
+        interval: true,
+        comment: 'setting masquerade.exclude',
+      },
+    ];
+    return sets.map((body) => ({
+      target: 'nft',
+      key: nftSetKey(body.name),
+      body,
+      why: `${body.comment}: not masqueraded towards`,
+    }));
+  });
+}
+
+function chainRow(why: string, body: NftChain): RowOf<'nft'> {
+  return { target: 'nft', key: nftChainKey(body.name), body, why };
+}

@@ -1,0 +1,15 @@
+import type { Family } from '../../model/net/ip.ts';
+
+/** Names in our nftables table, as an operator sees them. */
+export const MASQUERADE_CHAIN = 'masquerade';
+export const FROM_PODS_CHAIN = 'masquerade-pods';
+export const CLAMP_CHAIN = 'clamp-mss';
+
+const short = (family: Family): string => (family === 'ipv4' ? 'v4' : 'v6');
+
+/** Pod CIDRs of all nodes. */
+export const podCidrSet = (family: Family): string => `pod-cidrs-${short(family)}`;
+/** Addresses of all nodes. */
+export const nodeIpSet = (family: Family): string => `node-ips-${short(family)}`;
+/** Setting masquerade.exclude. */
+export const excludeSet = (family: Family): string => `no-masquerade-${short(family)}`;

@@ -1,0 +1,74 @@
+import type { Config } from '../../model/cluster/config.ts';
+import type { ForeignCni } from '../../model/cluster/host.ts';
+import type { Cidr } from '../../model/net/cidr.ts';
+import { FAMILIES, type Family, familyOf } from '../../model/net/ip.ts';
+
+/** Understood by libcni since 0.8 and by every plugin since 1.0; later versions add nothing that we use. */
+const CNI_VERSION = '1.0.0';
+const NETWORK = 'fairlead';
+/** Software whose pods we carry on: its bridge and its network's name, under which host-local keeps the leases. */
+const PREDECESSORS: readonly string[] = ['kube-router', 'kopeio'];
+
+/** Names that running pods depend on. */
+export interface PodNetwork {
+  readonly name: string;
+  readonly bridge: string;
+  /** The file that they were taken from. */
+  readonly from: string | undefined;
+}
+
+/** Of several files the first by path counts, as for the container runtime. */
+export function podNetwork(config: Config, foreign: Iterable<ForeignCni>): PodNetwork {
+  const [before] = [...foreign]
+    .filter((file) => file.bridge !== undefined && PREDECESSORS.includes(file.software ?? ''))
+    .sort((a, b) => (a.path < b.path ? -1 : 1));
+  if (before?.bridge === undefined) return { name: NETWORK, bridge: config.cni.bridge, from: undefined };
+  return { name: before.name, bridge: before.bridge, from: before.path };
+}
+
+/**
+ * The configuration that the container runtime gives to the CNI plugins `bridge` or `ptp`, `host-local` and `portmap`
+ * (containernetworking/plugins). Never `ipMasq`: it would hide the sources of packets between nodes.
+ */
+export function conflist(
+  config: Config,
+  network: PodNetwork,
+  podCidrs: readonly Cidr[],
+  mtu: number,
+): string {
+  const { cni } = config;
+  const main =
+    cni.plugin === 'ptp'
+      ? { type: 'ptp', mtu, ipMasq: false }
+      : {
+          type: 'bridge',
+          bridge: network.bridge,
+          isGateway: true,
+          isDefaultGateway: true,
+          hairpinMode: cni.hairpin,
+          mtu,
+          ipMasq: false,
+        };
+  const portmap = { type: 'portmap', snat: true, capabilities: { portMappings: true } };
+  const list = {
+    cniVersion: CNI_VERSION,
+    name: network.name,
+    plugins: [{ ...main, ipam: ipam(podCidrs) }, ...(cni.portmap ? [portmap] : [])],
+  };
+  return `${JSON.stringify(list, undefined, 2)}\n`;
+}
+
+const EVERYWHERE: Readonly<Record<Family, string>> = { ipv4: '0.0.0.0/0', ipv6: '::/0' };
+
+/** One set of ranges a family: host-local gives an address out of each set. */
+function ipam(podCidrs: readonly Cidr[]): unknown {
+  const sets = FAMILIES.map((family) => ({
+    family,
+    cidrs: podCidrs.filter((cidr) => familyOf(cidr) === family),
+  })).filter(({ cidrs }) => cidrs.length > 0);
+  return {
+    type: 'host-local',
+    ranges: sets.map(({ cidrs }) => cidrs.map((subnet) => ({ subnet }))),
+    routes: sets.map(({ family }) => ({ dst: EVERYWHERE[family] })),
+  };
+}

@@ -1,0 +1,59 @@
+import { FACTS_ANNOTATION, type NodeFacts } from '../../model/cluster/node.ts';
+import { annotationKey } from '../../model/rows/node-status.ts';
+import type { Row, RowRef } from '../../model/rows/row.ts';
+import { nodeMac } from '../nodes/identity.ts';
+import type { NodeIndex } from '../nodes/node-index.ts';
+import { planPeer } from './peer-plan.ts';
+import { type Provision, provision } from './provision.ts';
+import { type Self, underlayMtu } from './underlay.ts';
+
+/** What this node tells the others. */
+export function nodeFacts(self: Self, { accepts, uses }: Provision): NodeFacts {
+  return {
+    version: 1,
+    accepts,
+    uses,
+    underlay: self.underlayAddresses,
+    mtu: underlayMtu(self),
+    vxlan: { mac: nodeMac(self.name), ...self.config.vxlan },
+  };
+}
+
+/** The annotation's text: always the same for the same facts. */
+export function factsText(facts: NodeFacts): string {
+  const { version, accepts, uses, underlay, mtu, vxlan } = facts;
+  return JSON.stringify({ version, accepts, uses, underlay, mtu, vxlan });
+}
+
+/**
+ * The row that publishes them. It waits for the devices, so that `accepts` is never a lie. While it takes back a carrier from
+ * `uses` it also waits for every route, because one that failed to move still goes the old way.
+ */
+export function factsRow(self: Self, index: NodeIndex): Row {
+  const plan = provision(self, index);
+  const needs: RowRef[] = [];
+  for (const carrier of plan.accepts) needs.push(...(plan.devices.get(carrier)?.ready ?? []));
+  const takesBack = self.facts?.uses.some((carrier) => !plan.uses.includes(carrier)) ?? false;
+  if (takesBack) needs.push(...routes(self, index));
+  return {
+    target: 'node-status',
+    key: annotationKey(FACTS_ANNOTATION),
+    why: `tells other nodes: accepts ${plan.accepts.join(', ') || 'nothing'}; uses ${plan.uses.join(', ') || 'nothing'}`,
+    body: {
+      node: self.name,
+      item: { kind: 'annotation', name: FACTS_ANNOTATION, value: factsText(nodeFacts(self, plan)) },
+    },
+    needs,
+  };
+}
+
+/** Routes to all other nodes. Only asked for while a carrier is given up, so it may cost a walk over the cluster. */
+function routes(self: Self, index: NodeIndex): RowRef[] {
+  const refs: RowRef[] = [];
+  for (const peer of index.nodes()) {
+    for (const { target, key } of planPeer(self, index, peer).rows) {
+      if (target === 'route') refs.push({ target, key });
+    }
+  }
+  return refs.sort((a, b) => (a.key < b.key ? -1 : 1));
+}

@@ -1,0 +1,194 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { eth0, facts, link, node, plan, routeLines, rowsOf } from '../../../test/support/plan-worlds.ts';
+import { cidr } from '../../model/net/cidr.ts';
+import { ip } from '../../model/net/ip.ts';
+import { transportsPlanner } from './planner.ts';
+
+const planners = [transportsPlanner];
+const n1 = node(1);
+const n2 = node(2);
+const far = node(3, { segment: 9 });
+/** Next hops on tunnel devices: functions of the names n2 and n3 that must never change. */
+const HOP2 = 'fe80::b04e:acff:fe0b:db5';
+const HOP3 = 'fe80::f81c:7dff:fe4f:9056';
+
+test('auto: a peer on the link by layer2, one behind a router by vxlan, both families', () => {
+  const planned = plan(planners, { nodes: [n1, n2, far] });
+  assert.deepEqual(routeLines(planned), [
+    '10.244.2.0/24 via 10.0.0.2 dev eth0',
+    `10.244.3.0/24 via ${HOP3} dev fl-vxlan onlink`,
+    'fd00:244:2::/64 via 2001:db8::2 dev eth0',
+    `fd00:244:3::/64 via ${HOP3} dev fl-vxlan onlink`,
+  ]);
+  assert.deepEqual(
+    rowsOf(planned, 'neighbor').map(({ body }) => body),
+    [{ dev: 'fl-vxlan', ip: HOP3, mac: 'fa:1c:7d:4f:90:56' }],
+  );
+  assert.deepEqual(
+    rowsOf(planned, 'fdb').map(({ body }) => body),
+    [{ dev: 'fl-vxlan', mac: 'fa:1c:7d:4f:90:56', dst: '10.0.9.3' }],
+  );
+  const [device] = rowsOf(planned, 'link');
+  assert.equal(device?.body.mtu, 1450);
+  assert.deepEqual(device?.body.type, {
+    kind: 'vxlan',
+    vni: 1,
+    port: 8472,
+    local: '10.0.0.1',
+    underlay: 'eth0',
+  });
+  assert.deepEqual(planned.problems, []);
+});
+
+test('layer2 has no device, touches no reverse path filter, and refuses a peer that is not on the link', () => {
+  const planned = plan(planners, { config: { transport: 'layer2' }, nodes: [n1, n2, far] });
+  assert.deepEqual(rowsOf(planned, 'link'), []);
+  assert.deepEqual(rowsOf(planned, 'sysctl'), []);
+  assert.deepEqual(routeLines(planned), [
+    '10.244.2.0/24 via 10.0.0.2 dev eth0',
+    'fd00:244:2::/64 via 2001:db8::2 dev eth0',
+  ]);
+  assert.match(
+    planned.problems.join(),
+    /Node n3: .*10\.0\.9\.3 is outside 10\.0\.0\.0\/24 of eth0.*setting transport is layer2/,
+  );
+});
+
+test('both prefixes decide what is on-link: a peer whose own link is narrower gets the tunnel', () => {
+  const narrow = { ...n2, facts: facts(n2, { underlay: ['10.0.0.2/31', '2001:db8::2/127'] }) };
+  const planned = plan(planners, { nodes: [{ ...n1, facts: facts(n1) }, narrow] });
+  assert.ok(routeLines(planned).every((line) => line.includes(`via ${HOP2} dev fl-vxlan`)));
+});
+
+test('underlay of one family carries pods of both', () => {
+  const v6 = { addresses: [ip('2001:db8::1')] };
+  const six = plan(planners, {
+    config: { transport: 'layer2' },
+    nodes: [node(1, v6), node(2, { addresses: [ip('2001:db8::2')] })],
+  });
+  assert.deepEqual(routeLines(six), [
+    '10.244.2.0/24 via 2001:db8::2 dev eth0',
+    'fd00:244:2::/64 via 2001:db8::2 dev eth0',
+  ]);
+  const four = [node(1, { addresses: [ip('10.0.0.1')] }), node(2, { addresses: [ip('10.0.0.2')] })];
+  const refused = plan(planners, { config: { transport: 'layer2' }, nodes: four });
+  assert.deepEqual(routeLines(refused), ['10.244.2.0/24 via 10.0.0.2 dev eth0']);
+  assert.match(refused.problems.join(), /fd00:244:2::\/64 cannot be reached by layer2/);
+  const auto = plan(planners, { nodes: four });
+  assert.ok(routeLines(auto).every((line) => line.includes(`via ${HOP2} dev fl-vxlan`)));
+});
+
+test('vxlan over IPv6: its own device, 70 bytes', () => {
+  const planned = plan(planners, { config: { transport: 'vxlan', underlayFamily: 'ipv6' }, nodes: [n1, n2] });
+  const [device] = rowsOf(planned, 'link');
+  assert.deepEqual(
+    [device?.key, device?.body.mtu, device?.body.type.local],
+    ['fl-vxlan6', 1430, '2001:db8::1'],
+  );
+  assert.equal(rowsOf(planned, 'fdb')[0]?.body.dst, '2001:db8::2');
+});
+
+test('a peer with a smaller underlay MTU narrows the route only', () => {
+  const small = { ...n2, facts: facts(n2, { mtu: 1400 }) };
+  const own = { ...n1, facts: facts(n1) };
+  const vxlan = plan(planners, { config: { transport: 'vxlan' }, nodes: [own, small] });
+  assert.equal(rowsOf(vxlan, 'route')[0]?.body.mtu, 1350);
+  assert.equal(rowsOf(vxlan, 'link')[0]?.body.mtu, 1450);
+  const layer2 = plan(planners, { config: { transport: 'layer2' }, nodes: [own, small] });
+  assert.equal(rowsOf(layer2, 'route')[0]?.body.mtu, 1400);
+});
+
+test('another VNI or port gets another device, and names fit the kernel', () => {
+  const planned = plan(planners, {
+    config: { transport: 'vxlan', vxlan: { vni: 16777215, port: 65535 } },
+    nodes: [n1, n2],
+  });
+  const [device] = rowsOf(planned, 'link');
+  assert.equal(device?.key, 'fl-v49zldr-1ekf');
+  assert.ok((device?.key.length ?? 99) <= 15);
+});
+
+test('two Nodes with one pod CIDR: the older has it, the other is told, and gets it when the older goes', () => {
+  const thief = node(4, { podCidrs: [...n2.podCidrs] });
+  const both = plan(planners, { nodes: [n1, n2, thief] });
+  assert.deepEqual(routeLines(both), routeLines(plan(planners, { nodes: [n1, n2] })));
+  assert.match(
+    both.problems.join('\n'),
+    /Node n4: its pod CIDR 10\.244\.2\.0\/24 belongs to Node n2, which is older/,
+  );
+  assert.match(
+    routeLines(plan(planners, { nodes: [n1, thief] })).join(),
+    /10\.244\.2\.0\/24 via 10\.0\.0\.4/,
+  );
+});
+
+test('no route ever for our own pods, for the underlay, or for the address of a node', () => {
+  const cases = [
+    {
+      peer: node(2, { podCidrs: [cidr('10.244.0.0/16')], created: '2020' }),
+      words: /overlaps 10\.244\.1\.0\/24 of this node/,
+    },
+    {
+      peer: node(2, { podCidrs: [cidr('10.0.0.0/16')] }),
+      words: /contains 10\.0\.0\.1, the address of Node n1/,
+    },
+    { peer: node(2, { podCidrs: [cidr('10.0.0.64/26')] }), words: /overlaps 10\.0\.0\.0\/24 of eth0/ },
+    { peer: node(2, { addresses: [ip('10.0.0.1')] }), words: /this node's own address/ },
+    { peer: node(2, { addresses: [] }), words: /Node n2: has no InternalIP/ },
+    { peer: node(2, { podCidrs: [] }), words: /Node n2: has no pod CIDR/ },
+  ];
+  for (const { peer, words } of cases) {
+    const planned = plan(planners, { nodes: [n1, peer] });
+    assert.deepEqual(routeLines(planned), []);
+    assert.match(planned.problems.join('\n'), words);
+  }
+});
+
+test('a Node object left over with the address of another gets nothing', () => {
+  const ghost = node(7, { addresses: n2.addresses });
+  const planned = plan(planners, { nodes: [n1, n2, ghost] });
+  assert.ok(!routeLines(planned).some((line) => line.startsWith('10.244.7')));
+  assert.match(planned.problems.join('\n'), /Node n7: its address 10\.0\.0\.2 is also that of Node n2/);
+});
+
+test('the underlay is the link with the InternalIP, or the one that is named', () => {
+  const links = [link('lo', ['127.0.0.1/8']), link('eth1', ['192.0.2.1/24'], { mtu: 9000 }), eth0(n1)];
+  const told = { ...n2, facts: facts(n2, { underlay: ['192.0.2.2/24'] }) };
+  const named = plan(planners, { config: { underlayLink: 'eth1' }, nodes: [n1, told], links });
+  assert.match(routeLines(named).join(), /10\.244\.2\.0\/24 via fe80.* dev fl-vxlan/);
+  assert.deepEqual(
+    rowsOf(named, 'link').map(({ body }) => [body.type.local, body.type.underlay, body.mtu]),
+    [['192.0.2.1', 'eth1', 8950]],
+  );
+  assert.equal(rowsOf(named, 'fdb')[0]?.body.dst, '192.0.2.2');
+  const wrong = plan(planners, { config: { underlayLink: 'eth7' }, nodes: [n1, n2], links });
+  assert.match(wrong.problems.join('\n'), /setting underlayLink: this machine has no link "eth7"/);
+  const lost = plan(planners, { nodes: [n1, n2], links: [] });
+  assert.match(lost.problems.join('\n'), /no link of this machine has its InternalIP 10\.0\.0\.1/);
+});
+
+test('what the kernel or this version lacks is told, and the rest works', () => {
+  const missing = { vxlan: 'the kernel has no vxlan module' };
+  const planned = plan(planners, { config: { transport: 'auto' }, nodes: [n1, n2, far], missing });
+  assert.equal(routeLines(planned).length, 2);
+  assert.match(planned.problems.join('\n'), /Node n3: .*the kernel has no vxlan module/);
+  const later = plan(planners, { config: { transport: 'gre' }, nodes: [n1, n2] });
+  assert.match(later.problems.join(), /setting transport: "gre" is not built/);
+  assert.equal(routeLines(later).length, 2);
+});
+
+test('a kernel without IPv6: next hops are the IPv4 addresses of the peers', () => {
+  const missing = { ipv6: 'the kernel has no IPv6' };
+  const planned = plan(planners, { config: { transport: 'vxlan' }, nodes: [n1, n2], missing });
+  assert.deepEqual(routeLines(planned), ['10.244.2.0/24 via 10.0.0.2 dev fl-vxlan onlink']);
+  assert.ok(!rowsOf(planned, 'sysctl').some((row) => row.key.includes('ipv6')));
+  assert.deepEqual(rowsOf(planned, 'address'), []);
+});
+
+test('an MTU that is too small for IPv6, or a setting too large for the transports', () => {
+  const links = [eth0(n1, { mtu: 1300 })];
+  assert.match(plan(planners, { nodes: [n1], links }).problems.join(), /an MTU of 1250, and IPv6 needs 1280/);
+  const big = plan(planners, { config: { podMtu: 1500 }, nodes: [n1] });
+  assert.match(big.problems.join(), /setting podMtu: 1500 is more than the 1450/);
+});

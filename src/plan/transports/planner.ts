@@ -1,0 +1,84 @@
+import type { Node } from '../../model/cluster/node.ts';
+import type { Problem } from '../../model/problem.ts';
+import type { Row } from '../../model/rows/row.ts';
+import type { World, WorldChange } from '../../model/world.ts';
+import { cidrConflict, identityConflict } from '../nodes/claims.ts';
+import { type NodeIndex, nodeIndex, noteNode } from '../nodes/node-index.ts';
+import { nothing, type Planner, type UnitPlan } from '../planner.ts';
+import { mtuProblems } from './mtu.ts';
+import { planPeer } from './peer-plan.ts';
+import { provision } from './provision.ts';
+import { unbuilt } from './registry.ts';
+import { type Self, sameNode, selfOf, touchesUnderlay } from './underlay.ts';
+
+/** `self` = devices of this node; `node/NAME` = the way to another node. */
+type Unit = 'self' | `node/${string}`;
+
+/** How packets for pods of other nodes leave this one. See README.md. */
+export const transportsPlanner: Planner<Unit> = {
+  name: 'transports',
+  reads: ['config', 'kernel', 'links', 'nodes'],
+  writes: ['link', 'address', 'sysctl', 'neighbor', 'fdb', 'route'],
+  units: everything,
+  *affected(change, world) {
+    if (change.source === 'nodes')
+      yield* affectedByNode(change.key, change.before, change.after, world, change);
+    else if (change.source === 'config' || change.source === 'kernel') yield* everything(world);
+    else if (change.source === 'links' && touchesUnderlay(change, world)) yield* everything(world);
+  },
+  plan(unit, world) {
+    const self = selfOf(world);
+    if (!self) return nothing;
+    const index = nodeIndex(world);
+    if (unit === 'self') return planSelf(self, index);
+    const peer = index.get(unit.slice('node/'.length));
+    return peer ? planPeer(self, index, peer) : nothing;
+  },
+};
+
+function* everything(world: World): Iterable<Unit> {
+  yield 'self';
+  for (const name of world.nodes.objects.keys()) yield `node/${name}`;
+}
+
+function* affectedByNode(
+  name: string,
+  before: Node | undefined,
+  after: Node | undefined,
+  world: World,
+  change: Extract<WorldChange, { source: 'nodes' }>,
+): Iterable<Unit> {
+  const index = noteNode(change, world);
+  if (name === world.config.objects.get('config')?.nodeName && !sameNode(before, after)) {
+    // What is gone already still has rows.
+    yield `node/${name}`;
+    yield* everything(world);
+    return;
+  }
+  // What the others use decides which devices there are; these few rows are planned again each time.
+  yield 'self';
+  yield `node/${name}`;
+  for (const node of [before, after]) {
+    if (node) for (const other of index.touching(node)) yield `node/${other}`;
+  }
+}
+
+function planSelf(self: Self, index: NodeIndex): UnitPlan {
+  const rows: Row[] = [];
+  const problems: Problem[] = [...self.problems, ...mtuProblems(self)];
+  const setting = unbuilt(self.config);
+  if (setting) problems.push(setting);
+  const node = index.get(self.name);
+  if (node) problems.push(...ownConflicts(index, node));
+  const plan = provision(self, index);
+  for (const device of plan.devices.values()) rows.push(...device.rows);
+  return { rows, problems: [...problems, ...plan.problems] };
+}
+
+function ownConflicts(index: NodeIndex, node: Node): Problem[] {
+  const found = [
+    identityConflict(index, node),
+    ...node.podCidrs.map((cidr) => cidrConflict(index, node, cidr)),
+  ];
+  return found.filter((problem) => problem !== undefined);
+}

@@ -1,0 +1,55 @@
+import type { Problem } from '../../model/problem.ts';
+import type { NodeIndex } from '../nodes/node-index.ts';
+import { carriersInUse } from './pairs.ts';
+import { enabledTransports, TRANSPORTS, transportOf } from './registry.ts';
+import type { Carrier, Device } from './transport.ts';
+import type { Self } from './underlay.ts';
+
+/** More devices than this are not made because other nodes ask for them: their annotations may hold anything. */
+const MOST_DEVICES = 8;
+
+export interface Provision {
+  /** Carriers that we promise to receive by. */
+  readonly accepts: readonly Carrier[];
+  /** Carriers that we send by or are about to. */
+  readonly uses: readonly Carrier[];
+  /** What must be on this machine: all that we accept, all that we still have promised, and all that we send by. */
+  readonly devices: ReadonlyMap<Carrier, Device>;
+  readonly problems: readonly Problem[];
+}
+
+/**
+ * What this node receives and sends by. See "Changing over" in README.md for why a device stays as long as the API server holds
+ * our promise, and not only as long as we mean it.
+ */
+export function provision(self: Self, index: NodeIndex): Provision {
+  const inUse = carriersInUse(self, index);
+  const enabled = enabledTransports(self.config).flatMap((transport) => transport.enabled(self));
+  const always = TRANSPORTS.filter((transport) => transport.receivesAlways).flatMap((t) => t.enabled(self));
+  const asked = index.usedByOthers(self.name);
+  const meant = new Set([...always, ...enabled, ...inUse, ...asked]);
+  const promised = [...(self.facts?.accepts ?? []), ...(self.facts?.uses ?? [])].sort();
+  const devices = new Map<Carrier, Device>();
+  const accepts: Carrier[] = [];
+  const problems: Problem[] = [];
+  for (const carrier of new Set([...meant, ...promised])) {
+    const device = transportOf(carrier)?.device(carrier, self);
+    if (!device) continue;
+    const tooMany = devices.size >= MOST_DEVICES && !enabled.includes(carrier) && !inUse.includes(carrier);
+    if (tooMany) {
+      problems.push(refusal(carrier));
+      continue;
+    }
+    devices.set(carrier, device);
+    if (meant.has(carrier)) accepts.push(carrier);
+  }
+  return { accepts: accepts.sort(), uses: inUse, devices, problems };
+}
+
+function refusal(carrier: Carrier): Problem {
+  return {
+    object: `carrier ${carrier}`,
+    message: `other nodes send by it, but this node already receives by ${MOST_DEVICES} carriers`,
+    hint: 'give all nodes the same transport, VNI and port',
+  };
+}

@@ -1,0 +1,183 @@
+import type { Node } from '../../../model/cluster/node.ts';
+import type { Cidr, IpPrefix } from '../../../model/net/cidr.ts';
+import { type Family, familyOf, type Ip } from '../../../model/net/ip.ts';
+import { addressKey } from '../../../model/rows/address.ts';
+import { fdbKey } from '../../../model/rows/fdb.ts';
+import { LINK_ALIAS, linkKey } from '../../../model/rows/link.ts';
+import { neighborKey } from '../../../model/rows/neighbor.ts';
+import { MAIN_TABLE, routeKey } from '../../../model/rows/route.ts';
+import type { Row, RowRef } from '../../../model/rows/row.ts';
+import { sysctlKey } from '../../../model/rows/sysctl.ts';
+import { nodeLinkLocal, nodeMac } from '../../nodes/identity.ts';
+import { familyName, pathMtu, peerAddress } from '../peer.ts';
+import type { Choice, Device, PeerPlan, Transport } from '../transport.ts';
+import { type Self, underlayFamilies } from '../underlay.ts';
+import { carrierText, deviceName, parseCarrier, type VxlanCarrier } from './carrier.ts';
+
+/**
+ * Outer IPv4 (20) or IPv6 (40) header, UDP (8), VXLAN (8), inner Ethernet (14); RFC 7348 section 5. One device a node, static
+ * neighbours and forwarding entries, link-local next hops for both families. See README.md.
+ */
+export const vxlan: Transport = {
+  name: 'vxlan',
+  auto: true,
+  receivesAlways: false,
+  overhead: (underlay) => (underlay === 'ipv4' ? 50 : 70),
+  enabled(self) {
+    const [family] = underlayFamilies(self);
+    return family === undefined ? [] : [carrierText({ family, ...self.config.vxlan })];
+  },
+  choose(self, peer): Choice {
+    const usable = underlayFamilies(self);
+    const family = usable.find((candidate) => peerAddress(peer, candidate) !== undefined);
+    if (family === undefined) {
+      const ours = usable.map(familyName).join(' and ') || 'no';
+      return {
+        refused: `${peer.name} and this node have no address family in common (ours: ${ours} underlay)`,
+      };
+    }
+    const carrier = carrierText({ family, ...self.config.vxlan });
+    const refused = vxlan.refuses(carrier, self, peer);
+    if (refused !== undefined) return { refused };
+    return {
+      carrier,
+      because: `${peer.name} has the ${familyName(family)} address ${peerAddress(peer, family)}`,
+    };
+  },
+  refuses(carrier, self, peer) {
+    const parsed = parseCarrier(carrier);
+    if (!parsed) return `${carrier} is not known`;
+    if (self.missing.vxlan !== undefined) return self.missing.vxlan;
+    if (!self.underlay[parsed.family]) return `this node has no ${familyName(parsed.family)} underlay`;
+    if (peerAddress(peer, parsed.family) === undefined)
+      return `${peer.name} has no ${familyName(parsed.family)} address`;
+    return undefined;
+  },
+  gaps: () => undefined,
+  device(carrier, self) {
+    const parsed = parseCarrier(carrier);
+    return parsed && self.missing.vxlan === undefined ? device(parsed, self) : undefined;
+  },
+  peer(carrier, self, peer, prefixes): PeerPlan {
+    const parsed = parseCarrier(carrier);
+    const dst = parsed && peerAddress(peer, parsed.family);
+    if (!parsed || dst === undefined) return { rows: [], problems: [] };
+    return { rows: peerRows(parsed, self, peer, dst, prefixes), problems: [] };
+  },
+};
+
+function device(carrier: VxlanCarrier, self: Self): Device | undefined {
+  const underlay = self.underlay[carrier.family];
+  if (!underlay) return undefined;
+  const name = deviceName(carrier);
+  const link: RowRef = { target: 'link', key: linkKey(name) };
+  const what = `pods of other nodes through vxlan ${carrier.vni} on ${underlay.dev}`;
+  const rows: Row[] = [
+    {
+      target: 'link',
+      key: link.key,
+      why: what,
+      body: {
+        name,
+        mtu: deviceMtu(underlay.mtu, carrier.family),
+        mac: nodeMac(self.name),
+        up: true,
+        alias: `${LINK_ALIAS}: pod traffic over ${familyName(carrier.family)} UDP port ${carrier.port}`,
+        type: {
+          kind: 'vxlan',
+          vni: carrier.vni,
+          port: carrier.port,
+          local: underlay.address,
+          underlay: underlay.dev,
+        },
+      },
+    },
+    ...looseReversePath(name, link),
+    ...looseReversePath(underlay.dev),
+  ];
+  if (self.missing.ipv6 !== undefined) return { rows, ready: [link] };
+  const enabled = sysctlKey(`net/ipv6/conf/${name}/disable_ipv6`);
+  const address = `${nodeLinkLocal(self.name)}/64` as IpPrefix;
+  rows.push(
+    {
+      target: 'sysctl',
+      key: enabled,
+      why: `next hops on ${name} are IPv6 link-local addresses, for pods of both families`,
+      body: { path: enabled, value: '0' },
+      needs: [link],
+    },
+    {
+      target: 'address',
+      key: addressKey(name, address),
+      why: `next hop towards this node on ${name}`,
+      body: { dev: name, address },
+      needs: [link, { target: 'sysctl', key: enabled }],
+    },
+  );
+  return { rows, ready: [link, { target: 'address', key: addressKey(name, address) }] };
+}
+
+/**
+ * While two nodes change over, one sends by the link and the other by the tunnel. A strict reverse path filter would drop all of
+ * it; the larger of `conf/all` and the device's own value counts (kernel, ip-sysctl: rp_filter), so 2 makes it loose.
+ */
+function looseReversePath(dev: string, link?: RowRef): Row[] {
+  const path = sysctlKey(`net/ipv4/conf/${dev}/rp_filter`);
+  const row = {
+    target: 'sysctl',
+    key: path,
+    why: `a peer may answer by another transport than the one we send by, so ${dev} must not filter by reverse path`,
+    body: { path, value: '2' },
+  } as const;
+  return [link ? { ...row, needs: [link] } : row];
+}
+
+function peerRows(carrier: VxlanCarrier, self: Self, peer: Node, dst: Ip, prefixes: readonly Cidr[]): Row[] {
+  const dev = deviceName(carrier);
+  const link: RowRef = { target: 'link', key: linkKey(dev) };
+  const mac = nodeMac(peer.name);
+  // A kernel without IPv6 has no link-local next hops; the peer's own IPv4 address serves as one, on this device only.
+  const withoutV6 = self.missing.ipv6 !== undefined;
+  const hop = withoutV6 ? dst : nodeLinkLocal(peer.name);
+  const neighbor = neighborKey(dev, hop);
+  const fdb = fdbKey(dev, mac);
+  const needs: RowRef[] = [
+    { target: 'neighbor', key: neighbor },
+    { target: 'fdb', key: fdb },
+  ];
+  const mtu = narrowed(carrier.family, self, peer);
+  const routes = prefixes
+    .filter((prefix) => !withoutV6 || familyOf(prefix) === 'ipv4')
+    .map(
+      (prefix): Row => ({
+        target: 'route',
+        key: routeKey(prefix),
+        why: `Node ${peer.name} ${prefix} through vxlan to ${dst}`,
+        body: {
+          dst: prefix,
+          table: MAIN_TABLE,
+          type: 'unicast',
+          nextHops: [{ dev, via: hop, onlink: true, weight: 1 }],
+          source: undefined,
+          mtu,
+        },
+        needs,
+      }),
+    );
+  if (routes.length === 0) return [];
+  const why = `Node ${peer.name} through vxlan to ${dst}`;
+  return [
+    { target: 'neighbor', key: neighbor, why, body: { dev, ip: hop, mac }, needs: [link] },
+    { target: 'fdb', key: fdb, why, body: { dev, mac, dst }, needs: [link] },
+    ...routes,
+  ];
+}
+
+const deviceMtu = (underlay: number, family: Family): number => underlay - vxlan.overhead(family);
+
+/** The path's MTU when the peer's underlay is smaller than ours, for the route; the device's own MTU else. */
+function narrowed(family: Family, self: Self, peer: Node): number | undefined {
+  const own = self.underlay[family]?.mtu ?? 0;
+  const path = pathMtu(own, peer);
+  return path < own ? deviceMtu(path, family) : undefined;
+}
