@@ -39,12 +39,12 @@ function bench(...planners: Planner[]) {
   const store = new WorldStore(new FakeClock());
   const engine = new PlanEngine(planners);
   const turn = () =>
-    engine.run(store.world, store.take()).rows.map((change) => `${change.key}=${valueOf(change.row)}`);
-  const values = () => [...engine.rows()].map((r) => `${r.key}=${valueOf(r)}`).sort();
+    engine.run(store.world, store.take()).rows.map((change) => `${change.key}=${valueText(change.row)}`);
+  const values = () => [...engine.rows()].map((r) => `${r.key}=${valueText(r)}`).sort();
   return { store, engine, turn, values };
 }
 
-const valueOf = (r: Row | undefined): string => (r ? (r.body as { value: string }).value : '-');
+const valueText = (r: Row | undefined): string => (r ? (r.body as { value: string }).value : '-');
 
 test('laws: every history that ends in the same World gives the same rows and problems, conflicts included', () => {
   const labels = fc.dictionary(fc.constantFrom('x', 'y', 'z', 'bad'), fc.constantFrom('1', '2'), {
@@ -148,7 +148,13 @@ test('a unit that could never be planned holds deletes: what it would want is un
 test('only affected units are planned again', () => {
   let plans = 0;
   const inner = demo('p');
-  const counted: Planner = { ...inner, plan: (unit, world) => (plans++, inner.plan(unit, world)) };
+  const counted: Planner = {
+    ...inner,
+    plan(unit, world) {
+      plans++;
+      return inner.plan(unit, world);
+    },
+  };
   const { store, engine } = bench(counted);
   for (let i = 0; i < 1000; i++) store.put('namespaces', `n${i}`, ns(`n${i}`, { [`k${i}`]: '1' }));
   store.ready('namespaces');
