@@ -17,6 +17,8 @@ export interface NftChain {
         readonly hook: 'prerouting' | 'input' | 'forward' | 'output' | 'postrouting' | 'ingress';
         readonly priority: number;
         readonly policy: 'accept' | 'drop';
+        /** The link, for `ingress`. */
+        readonly device?: string;
       }
     | undefined;
   readonly rules: readonly NftRule[];
@@ -222,7 +224,9 @@ export type NftExpr =
       readonly dreg: NftRegister;
     }
   | { readonly expr: 'notrack' }
-  | { readonly expr: 'queue'; readonly num: number; readonly total: number; readonly flags?: number };
+  | { readonly expr: 'queue'; readonly num: number; readonly total: number; readonly flags?: number }
+  /** Somebody else's, read from the kernel: its attributes as they came. Nobody plans it. */
+  | { readonly expr: 'other'; readonly name: string; readonly data: string };
 
 export type NftMetaKey =
   | 'length'

@@ -1,0 +1,80 @@
+/** Rules' expressions on the wire, by the table of all kinds. */
+import type { NftExpr } from '../../../../model/rows/nft.ts';
+import { fromHex, toHex } from '../../../../model/rows/nft-values.ts';
+import { BadNetlink, type Codec, eachAttribute, text, type Writer } from '../attributes.ts';
+import { type Fields, VARIANTS, type Variant } from './expression-table.ts';
+
+const BY_KIND = new Map(VARIANTS.map((one) => [one.kind, one]));
+const BY_NAME = Map.groupBy(VARIANTS, (one) => one.name);
+
+/** The codec of one NFTA_LIST_ELEM of a rule: `NFTA_EXPR_NAME` and `NFTA_EXPR_DATA`. */
+export const expression: Codec<NftExpr> = {
+  nested: true,
+  write(out, expr) {
+    if (expr.expr === 'other') {
+      writeExpression(out, expr.name, () => out.bytes(fromHex(expr.data)));
+      return;
+    }
+    const found = BY_KIND.get(expr.expr);
+    if (found === undefined) throw new BadNetlink(`no expression "${expr.expr}"`);
+    const { expr: _, ...fields } = expr;
+    writeExpression(out, found.name, () => found.table.write(out, found.toKernel(fields), {}));
+  },
+  read(bytes, start, end) {
+    let name = '';
+    let from = end;
+    let to = end;
+    eachAttribute(bytes, start, end, (type, s, e) => {
+      if (type === 1) name = text.read(bytes, s, e, {});
+      else if (type === 2) [from, to] = [s, e];
+    });
+    for (const one of BY_NAME.get(name) ?? []) {
+      const expr = readVariant(one, bytes, from, to);
+      if (expr !== undefined) return expr;
+    }
+    return { expr: 'other', name, data: toHex(bytes.subarray(from, to)) };
+  },
+};
+
+/** The one way among equal ways to say it: fields in the table's order, nothing that is a default. */
+export function normalExpression(expr: NftExpr): NftExpr {
+  const found = BY_KIND.get(expr.expr);
+  if (found === undefined) return expr;
+  const { expr: _, ...fields } = expr;
+  return normal(found, found.fromKernel(found.toKernel(fields)));
+}
+
+function writeExpression(out: Writer, name: string, writeData: () => void): void {
+  const nameStart = out.beginAttribute(1);
+  text.write(out, name, {});
+  out.endAttribute(nameStart);
+  const dataStart = out.beginAttribute(2 | 0x8000);
+  writeData();
+  out.endAttribute(dataStart);
+}
+
+/** `undefined` when the attributes are not (only) those of this variant. */
+function readVariant(one: Variant, bytes: Buffer, start: number, end: number): NftExpr | undefined {
+  let strange = false;
+  eachAttribute(bytes, start, end, (type) => {
+    if (!one.types.has(type)) strange = true;
+  });
+  if (strange) return undefined;
+  try {
+    const fields = one.table.read(bytes, start, end, {}) as Fields;
+    if (one.required.some((name) => fields[name] === undefined)) return undefined;
+    return normal(one, one.fromKernel(fields));
+  } catch (error) {
+    if (error instanceof BadNetlink) return undefined;
+    throw error;
+  }
+}
+
+function normal(one: Variant, fields: Fields): NftExpr {
+  const result: Record<string, unknown> = { expr: one.kind };
+  for (const name of [...one.fields, 'present']) {
+    const value = fields[name];
+    if (value !== undefined && value !== one.defaults[name]) result[name] = value;
+  }
+  return result as unknown as NftExpr;
+}

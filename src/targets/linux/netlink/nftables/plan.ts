@@ -1,0 +1,246 @@
+/**
+ * Messages of one transaction, in the order that the kernel needs: what refers goes before what is referred to, and comes after it.
+ *
+ *     release   elements that go or change · rules of chains that go or change
+ *     replace   base chains with another hook, sets of another type
+ *     create    sets · chains · rules · elements
+ *     delete    sets · chains
+ */
+import { FairleadError } from '../../../../model/errors.ts';
+import type { NftBody, NftChain, NftElement, NftSet } from '../../../../model/rows/nft.ts';
+import type { Change } from '../../../../reconcile/target.ts';
+import {
+  addElements,
+  deleteElements,
+  ELEMENTS_PER_MESSAGE,
+  type WireElement,
+  wireElements,
+  wireKeys,
+} from './elements.ts';
+import type { Known } from './known.ts';
+import { deleteChain, deleteTable, flushChain, newChain, newRule, newTable } from './objects.ts';
+import type { Snapshot } from './readback.ts';
+import { deleteSet, newSet } from './sets.ts';
+
+/** One message and the rows that fail with it; none = the whole transaction. */
+export interface Step {
+  readonly message: Buffer;
+  readonly rows: readonly number[];
+  /** The set, for a message of elements. */
+  readonly set?: string;
+  /** What of the row it is, when it is not all of it. */
+  readonly part?: string;
+}
+
+export interface BatchPlan {
+  /** Empty when there is nothing to send. */
+  readonly steps: readonly Step[];
+  /** Rows that cannot even be written down. */
+  readonly refused: ReadonlyMap<number, Error>;
+}
+
+type OpenChange = readonly [row: number, change: Change<NftBody>];
+type ElementChange = readonly [row: number, element: NftElement];
+
+/**
+ * `single`: sets whose elements go one a message. `snapshot`: the table as it is, needed when a set is replaced by one of another type.
+ */
+export function planBatch(
+  open: readonly OpenChange[],
+  known: Known,
+  single: ReadonlySet<string>,
+  snapshot?: Snapshot,
+): BatchPlan {
+  const changes = open.map(([, change]) => change);
+  if (
+    changes.length > 0 &&
+    changes.every(({ wanted }) => wanted === undefined) &&
+    known.isEmptyAfter(changes)
+  )
+    return { steps: [{ message: deleteTable(), rows: [] }], refused: new Map() };
+  const planner = new BatchPlanner(open, known, single, snapshot);
+  return planner.plan();
+}
+
+class BatchPlanner {
+  readonly #open: readonly OpenChange[];
+  readonly #known: Known;
+  readonly #single: ReadonlySet<string>;
+  readonly #snapshot: Snapshot | undefined;
+  readonly #refused = new Map<number, Error>();
+  readonly #release: Step[] = [];
+  readonly #replace: Step[] = [];
+  readonly #sets: Step[] = [];
+  readonly #chains: Step[] = [];
+  readonly #rules: Step[] = [];
+  readonly #elements: Step[] = [];
+  readonly #delete: Step[] = [];
+  /** Sets that this batch makes, and names of those that it removes or makes again: their elements go with them. */
+  readonly #made = new Map<string, NftSet>();
+  readonly #gone = new Set<string>();
+  readonly #removals = new Map<string, ElementChange[]>();
+  readonly #additions = new Map<string, ElementChange[]>();
+
+  constructor(
+    open: readonly OpenChange[],
+    known: Known,
+    single: ReadonlySet<string>,
+    snapshot: Snapshot | undefined,
+  ) {
+    this.#open = open;
+    this.#known = known;
+    this.#single = single;
+    this.#snapshot = snapshot;
+  }
+
+  plan(): BatchPlan {
+    for (const [row, { wanted, found }] of this.#open) {
+      const wantedSet = wanted?.kind === 'set' ? wanted : undefined;
+      const foundSet = found?.kind === 'set' ? found : undefined;
+      if (wantedSet ?? foundSet) this.#attempt(row, () => this.#planSet(row, wantedSet, foundSet));
+    }
+    for (const [row, { wanted, found }] of this.#open) {
+      const wantedChain = wanted?.kind === 'chain' ? wanted : undefined;
+      const foundChain = found?.kind === 'chain' ? found : undefined;
+      if (wantedChain ?? foundChain) this.#attempt(row, () => this.#planChain(row, wantedChain, foundChain));
+      if (found?.kind === 'element') collect(this.#removals, found, row);
+      if (wanted?.kind === 'element') collect(this.#additions, wanted, row);
+    }
+    for (const [set, elements] of this.#removals) this.#removeElements(set, elements);
+    for (const [set, elements] of this.#additions) this.#addElements(set, elements);
+    const work = [
+      this.#release,
+      this.#replace,
+      this.#sets,
+      this.#chains,
+      this.#rules,
+      this.#elements,
+      this.#delete,
+    ].flat();
+    const steps = work.length === 0 ? [] : [{ message: newTable(), rows: [] }, ...work];
+    return { steps, refused: this.#refused };
+  }
+
+  #planSet(row: number, wanted: NftSet | undefined, found: NftSet | undefined): void {
+    const name = (wanted ?? found)?.name ?? '';
+    if (wanted) {
+      this.#sets.push({ message: newSet(wanted, 1 + this.#sets.length), rows: [row] });
+      this.#made.set(name, wanted);
+    }
+    if (!found) return;
+    this.#gone.add(name);
+    const removal = { message: deleteSet(name), rows: [row] };
+    if (!wanted)
+      this.#delete.unshift(removal); // before chains that its elements jump to
+    else {
+      this.#replace.push(removal);
+      this.#keepDependents(row, wanted);
+    }
+  }
+
+  /** What refers to a set that is made again, or lies in it, and is not part of this batch, is made again as it was. */
+  #keepDependents(row: number, set: NftSet): void {
+    const changing = new Set(this.#open.map(([, { key }]) => key));
+    for (const chain of this.#snapshot?.chains.values() ?? []) {
+      if (changing.has(`chain ${chain.name}`) || !refersTo(chain, set.name)) continue;
+      this.#release.push({ message: flushChain(chain.name), rows: [row] });
+      this.#addRules(row, chain);
+    }
+    for (const element of this.#snapshot?.elements.get(set.name) ?? []) {
+      if (changing.has(`element ${set.name} ${element.key.join(' . ')}`)) continue;
+      try {
+        wireElements(set, element);
+        collect(this.#additions, element, row);
+      } catch {
+        // It does not fit the new type; whoever planned the new set plans its elements.
+      }
+    }
+  }
+
+  #planChain(row: number, wanted: NftChain | undefined, found: NftChain | undefined): void {
+    const name = (wanted ?? found)?.name ?? '';
+    const rows = [row];
+    if (found) this.#release.push({ message: flushChain(name), rows });
+    if (!wanted) {
+      this.#delete.push({ message: deleteChain(name), rows });
+      return;
+    }
+    const message = newChain(wanted);
+    if (found && !sameHook(wanted.hook, found.hook)) this.#replace.push({ message: deleteChain(name), rows });
+    this.#chains.push({ message, rows });
+    this.#addRules(row, wanted);
+  }
+
+  #addRules(row: number, chain: NftChain): void {
+    for (const [i, rule] of chain.rules.entries())
+      this.#rules.push({ message: newRule(chain.name, rule), rows: [row], part: `rule ${i + 1}` });
+  }
+
+  #removeElements(name: string, elements: readonly ElementChange[]): void {
+    const set = this.#known.sets.get(name);
+    // Without the set there is nothing to remove; and with a set its elements go too.
+    if (set === undefined || this.#gone.has(name)) return;
+    this.#inMessages(name, elements, (element) => wireKeys(set, element), deleteElements, this.#release);
+  }
+
+  #addElements(name: string, elements: readonly ElementChange[]): void {
+    const set = this.#made.get(name) ?? (this.#gone.has(name) ? undefined : this.#known.sets.get(name));
+    const write = (element: NftElement) => {
+      if (set === undefined)
+        throw new FairleadError('nft-no-set', `element ${element.key.join(' . ')}: there is no set ${name}`);
+      if (set.dynamic)
+        throw new FairleadError('nft-dynamic-set', `elements of the set ${name} come from packets only`);
+      return wireElements(set, element);
+    };
+    this.#inMessages(name, elements, write, addElements, this.#elements);
+  }
+
+  #inMessages(
+    set: string,
+    elements: readonly ElementChange[],
+    write: (element: NftElement) => readonly WireElement[],
+    message: (set: string, elements: readonly WireElement[]) => Buffer,
+    steps: Step[],
+  ): void {
+    const limit = this.#single.has(set) ? 1 : ELEMENTS_PER_MESSAGE;
+    let wire: WireElement[] = [];
+    let rows: number[] = [];
+    const flush = () => {
+      if (wire.length > 0) steps.push({ message: message(set, wire), rows, set });
+      wire = [];
+      rows = [];
+    };
+    for (const [row, element] of elements) {
+      this.#attempt(row, () => {
+        wire.push(...write(element));
+        rows.push(row);
+      });
+      if (wire.length >= limit) flush();
+    }
+    flush();
+  }
+
+  #attempt(row: number, plan: () => void): void {
+    try {
+      plan();
+    } catch (error) {
+      if (!(error instanceof FairleadError)) throw error;
+      this.#refused.set(row, error);
+    }
+  }
+}
+
+function collect(elements: Map<string, ElementChange[]>, element: NftElement, row: number): void {
+  const list = elements.get(element.set);
+  if (list) list.push([row, element]);
+  else elements.set(element.set, [[row, element]]);
+}
+
+/** Whether the kernel can keep the chain; its policy it can change. */
+function sameHook(a: NftChain['hook'], b: NftChain['hook']): boolean {
+  return a?.type === b?.type && a?.hook === b?.hook && a?.priority === b?.priority && a?.device === b?.device;
+}
+
+function refersTo(chain: NftChain, set: string): boolean {
+  return chain.rules.some(({ exprs }) => exprs.some((expr) => 'set' in expr && expr.set === set));
+}

@@ -1,0 +1,95 @@
+/** Everything that is in our table, in the form of rows. */
+import {
+  type NftBody,
+  type NftChain,
+  type NftElement,
+  type NftRule,
+  type NftSet,
+  nftChainKey,
+  nftElementKey,
+  nftSetKey,
+} from '../../../../model/rows/nft.ts';
+import { NetlinkError, type NetlinkTransport } from '../transport.ts';
+import { dumpElements, elementsOf, readElements } from './elements.ts';
+import { chainOf, dumpChains, dumpRules, generationOf, getGeneration, getTable, ruleOf } from './objects.ts';
+import { dumpSets, setOf } from './sets.ts';
+
+export interface Snapshot {
+  /** Whether the table is there at all. */
+  readonly table: boolean;
+  readonly generation: number;
+  readonly chains: ReadonlyMap<string, NftChain>;
+  readonly sets: ReadonlyMap<string, NftSet>;
+  /** By set. Those of dynamic sets are the packet path's and not listed. */
+  readonly elements: ReadonlyMap<string, readonly NftElement[]>;
+}
+
+/** Other software (kubelet, container runtimes) writes its rules in bursts; each write anywhere begins a new generation. */
+const ATTEMPTS = 20;
+
+/** One consistent picture: when anybody changed anything meanwhile (NFT_MSG_GETGEN tells), all is read again. */
+export async function readTable(nl: NetlinkTransport): Promise<Snapshot> {
+  for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+    const generation = await currentGeneration(nl);
+    const snapshot = await readOnce(nl, generation);
+    if (snapshot !== undefined && (await currentGeneration(nl)) === generation) return snapshot;
+  }
+  throw new NetlinkError(
+    EINTR,
+    `the nftables rules changed during each of ${ATTEMPTS} attempts to read them`,
+  );
+}
+
+const EINTR = 4;
+const ENOENT = 2;
+
+export async function currentGeneration(nl: NetlinkTransport): Promise<number> {
+  const [generation = 0] = await nl.request(getGeneration(), generationOf);
+  return generation;
+}
+
+/** Rows by key. */
+export function rowsOf(snapshot: Snapshot): Map<string, NftBody> {
+  const rows = new Map<string, NftBody>();
+  for (const chain of snapshot.chains.values()) rows.set(nftChainKey(chain.name), chain);
+  for (const set of snapshot.sets.values()) rows.set(nftSetKey(set.name), set);
+  for (const elements of snapshot.elements.values())
+    for (const element of elements) rows.set(nftElementKey(element.set, element.key), element);
+  return rows;
+}
+
+/** `undefined` when something vanished while it was read. */
+async function readOnce(nl: NetlinkTransport, generation: number): Promise<Snapshot | undefined> {
+  const chains = new Map<string, NftChain>();
+  const sets = new Map<string, NftSet>();
+  const elements = new Map<string, readonly NftElement[]>();
+  if (!(await hasTable(nl))) return { table: false, generation, chains, sets, elements };
+  try {
+    const rules = Map.groupBy(await nl.dump(dumpRules(), ruleOf), ({ chain }) => chain);
+    for (const chain of await nl.dump(dumpChains(), chainOf))
+      chains.set(chain.name, {
+        ...chain,
+        rules: (rules.get(chain.name) ?? []).map(({ rule }): NftRule => rule),
+      });
+    for (const set of await nl.dump(dumpSets(), setOf)) sets.set(set.name, set);
+    for (const set of sets.values()) {
+      if (set.dynamic || set.key.length === 0) continue;
+      const found = await nl.dump(dumpElements(set.name), elementsOf);
+      elements.set(set.name, readElements(set, found.flat()));
+    }
+  } catch (error) {
+    if (error instanceof NetlinkError && error.errno === ENOENT) return undefined;
+    throw error;
+  }
+  return { table: true, generation, chains, sets, elements };
+}
+
+async function hasTable(nl: NetlinkTransport): Promise<boolean> {
+  try {
+    await nl.request(getTable(), () => undefined);
+    return true;
+  } catch (error) {
+    if (error instanceof NetlinkError && error.errno === ENOENT) return false;
+    throw error;
+  }
+}

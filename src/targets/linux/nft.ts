@@ -1,0 +1,131 @@
+/**
+ * Target of the rows of our nftables table. One apply is one transaction. When the kernel refuses some rows, it names each of them with its
+ * own words; the rest is sent again without them (and without what refers to them, which it then refuses too), so one bad row does
+ * not stop the others. A refused row stays as it was: a chain that cannot be changed keeps its old rules.
+ */
+import { FairleadError } from '../../model/errors.ts';
+import type { NftBody } from '../../model/rows/nft.ts';
+import type { Change, Closer, Outcome, Target } from '../../reconcile/target.ts';
+import { NFNLGRP_NFTABLES } from './netlink/nftables/constants.ts';
+import { DriftReader } from './netlink/nftables/drift.ts';
+import { Known } from './netlink/nftables/known.ts';
+import { sameBody } from './netlink/nftables/normal.ts';
+import { batchBegin, batchEnd } from './netlink/nftables/objects.ts';
+import { planBatch, type Step } from './netlink/nftables/plan.ts';
+import { readTable, rowsOf, type Snapshot } from './netlink/nftables/readback.ts';
+import { NetlinkError, type NetlinkTransport } from './netlink/transport.ts';
+
+const DONE: Outcome = { ok: true };
+/** Each attempt leaves out at least one more row; refusals come together, so more than a few means that something is odd. */
+const ATTEMPTS = 32;
+const ENOENT = 2;
+const ERESTART = 85;
+
+/** `nl` speaks NETLINK_NETFILTER. */
+export function nftTarget(nl: NetlinkTransport): Target<NftBody> {
+  const known = new Known();
+  return {
+    name: 'nft',
+    stage: 1,
+    atomic: true,
+    same: sameBody,
+    async observe() {
+      const snapshot = await readTable(nl);
+      known.replace(snapshot);
+      return rowsOf(snapshot);
+    },
+    apply: (batch) => new Transaction(nl, known, batch).run(),
+    watch(onDrift): Closer {
+      const reader = new DriftReader(nl.port, known, onDrift);
+      return nl.subscribe(
+        [NFNLGRP_NFTABLES],
+        (message) => reader.take(message),
+        () => onDrift('unknown'),
+      );
+    },
+  };
+}
+
+/** One batch of changes on its way into the kernel. */
+class Transaction {
+  readonly #nl: NetlinkTransport;
+  readonly #known: Known;
+  readonly #batch: readonly Change<NftBody>[];
+  /** Decided rows; the others are still to be tried. */
+  readonly #outcomes: (Outcome | undefined)[];
+  /** Sets whose elements go one a message, because the kernel refused a message of several. */
+  readonly #single = new Set<string>();
+
+  constructor(nl: NetlinkTransport, known: Known, batch: readonly Change<NftBody>[]) {
+    this.#nl = nl;
+    this.#known = known;
+    this.#batch = batch;
+    this.#outcomes = new Array<Outcome | undefined>(batch.length).fill(undefined);
+  }
+
+  async run(): Promise<readonly Outcome[]> {
+    if (!this.#known.complete) this.#known.replace(await readTable(this.#nl));
+    for (let attempt = 1; attempt <= ATTEMPTS && this.#outcomes.includes(undefined); attempt++) {
+      const snapshot = this.#replacesSet() ? await readTable(this.#nl) : undefined;
+      const { steps, refused } = planBatch(this.#open(), this.#known, this.#single, snapshot);
+      for (const [row, error] of refused) this.#outcomes[row] = { ok: false, error };
+      if (refused.size > 0) continue; // rows that refer to them must be planned again
+      if (await this.#send(steps, snapshot)) {
+        this.#known.learn(this.#open().map(([, change]) => change));
+        return this.#outcomes.map((outcome) => outcome ?? DONE);
+      }
+    }
+    const error = new FairleadError('nft-rolled-back', 'rolled back: other rows of the transaction failed');
+    return this.#outcomes.map((outcome) => outcome ?? { ok: false, error });
+  }
+
+  #open(): (readonly [row: number, change: Change<NftBody>])[] {
+    return [...this.#batch.entries()].filter(([row]) => this.#outcomes[row] === undefined);
+  }
+
+  /** A set's type cannot change in place; what refers to it must be read, to be made again with it. */
+  #replacesSet(): boolean {
+    return this.#open().some(([, { wanted, found }]) => wanted?.kind === 'set' && found?.kind === 'set');
+  }
+
+  /** Whether the kernel took it. If not, the rows at fault are decided. */
+  async #send(steps: readonly Step[], snapshot: Snapshot | undefined): Promise<boolean> {
+    if (steps.length === 0) return true;
+    const messages = [batchBegin(snapshot?.generation), ...steps.map((step) => step.message), batchEnd()];
+    const outcomes = await this.#nl.transact(messages, { oneDatagram: true });
+    const [begin] = outcomes;
+    if (begin && !begin.ok) {
+      if (begin.error instanceof NetlinkError && begin.error.errno === ERESTART) return false;
+      throw begin.error;
+    }
+    let taken = true;
+    for (const [i, step] of steps.entries()) {
+      const outcome = outcomes[i + 1];
+      if (outcome === undefined || outcome.ok) continue;
+      taken = false;
+      this.#blame(step, outcome.error);
+    }
+    return taken;
+  }
+
+  #blame(step: Step, error: Error): void {
+    const [row] = step.rows;
+    if (row === undefined) throw error; // the table itself
+    if (step.rows.length > 1 && step.set !== undefined) {
+      this.#single.add(step.set);
+      return;
+    }
+    if (this.#outcomes[row] !== undefined) return;
+    const gone = error instanceof NetlinkError && error.errno === ENOENT;
+    const change = this.#batch[row];
+    // Somebody else removed it before us.
+    this.#outcomes[row] =
+      gone && change?.wanted === undefined ? DONE : { ok: false, error: inPart(error, step.part) };
+  }
+}
+
+function inPart(error: Error, part: string | undefined): Error {
+  return part !== undefined && error instanceof NetlinkError
+    ? new NetlinkError(error.errno, error.words, part)
+    : error;
+}
