@@ -81,8 +81,6 @@ async function bundle(name: string, entry: string): Promise<void> {
     platform: 'node',
     format: 'cjs',
     target: 'node24',
-    // The bundle is CommonJS; what its sources look for beside them (the addon) is beside the bundle.
-    define: { 'import.meta.dirname': '__dirname' },
     legalComments: 'none',
     sourcemap: 'linked',
     logLevel: 'warning',

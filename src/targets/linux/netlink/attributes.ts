@@ -160,6 +160,8 @@ export interface NetlinkMessage {
   readonly type: number;
   readonly flags: number;
   readonly sequence: number;
+  /** Of a notification: the port of the socket whose request caused it, 0 when the kernel acted by itself. */
+  readonly port: number;
   readonly bytes: Buffer;
   /** Where the family's fixed header begins. */
   readonly start: number;
@@ -178,6 +180,7 @@ export function eachMessage(bytes: Buffer, length: number, visit: (message: Netl
       type: bytes.readUInt16LE(at + 4),
       flags: bytes.readUInt16LE(at + 6),
       sequence: bytes.readUInt32LE(at + 8),
+      port: bytes.readUInt32LE(at + 12),
       bytes,
       start: at + NLMSG_HEADER,
       end: at + size,

@@ -56,6 +56,7 @@ export function openNetlink(protocol: number, options: NetlinkSocketOptions = {}
 }
 
 class NetlinkSocket implements NetlinkTransport {
+  readonly port: number;
   readonly #addon = socketAddon();
   readonly #protocol: number;
   readonly #namespace: string | undefined;
@@ -72,6 +73,7 @@ class NetlinkSocket implements NetlinkTransport {
     this.#protocol = protocol;
     this.#namespace = options.namespace;
     this.#changes = this.#open();
+    this.port = this.#addon.getsockname(this.#changes).readUInt32LE(4);
   }
 
   async transact(

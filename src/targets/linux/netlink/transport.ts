@@ -1,8 +1,11 @@
 /** What codecs and targets see of a netlink socket, so that a fake can stand in. */
-import { getSystemErrorName } from 'node:util';
+import { getSystemErrorMap } from 'node:util';
 import { FairleadError } from '../../../model/errors.ts';
 import type { Closer, Outcome } from '../../../reconcile/target.ts';
 import type { NetlinkMessage } from './attributes.ts';
+
+/** Names and usual words of errno values. */
+const ERRORS = getSystemErrorMap();
 
 /** A request that the kernel refused. `code` is errno's name; the message has the kernel's own words where it gave any. */
 export class NetlinkError extends FairleadError {
@@ -11,16 +14,11 @@ export class NetlinkError extends FairleadError {
   /** The kernel's own words (NLMSGERR_ATTR_MSG), empty when it gave none. */
   readonly words: string;
   constructor(errno: number, words: string, doing = '') {
-    const code = errnoName(errno);
-    super(code, `${doing === '' ? '' : `${doing}: `}${words === '' ? code : `${words} (${code})`}`);
+    const [code = `errno ${errno}`, usual = 'refused'] = ERRORS.get(-errno) ?? [];
+    super(code, `${doing === '' ? '' : `${doing}: `}${words === '' ? usual : words} (${code})`);
     this.errno = errno;
     this.words = words;
   }
-}
-
-export function errnoName(errno: number): string {
-  const name = getSystemErrorName(-errno);
-  return name.startsWith('E') ? name : `errno ${errno}`;
 }
 
 /** An answer was lost: nobody knows how much was done. Observe again. */
@@ -46,6 +44,8 @@ export interface TransactOptions {
  * them, acknowledgements. Calls may overlap.
  */
 export interface NetlinkTransport {
+  /** Notifications that carry this port were caused by our own `transact`. */
+  readonly port: number;
   /**
    * Requests that change the kernel: one outcome a message, in order, refusals as `NetlinkError`. Throws only when an answer was lost
    * (`AmbiguousError`) or nothing could be sent.

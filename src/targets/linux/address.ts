@@ -1,0 +1,72 @@
+/** Target `address`: addresses on our links. What the kernel puts there by itself (fe80::, autoconfiguration) does not count. */
+import type { IpPrefix } from '../../model/net/cidr.ts';
+import { splitPrefix } from '../../model/net/cidr.ts';
+import { type AddressBody, addressKey } from '../../model/rows/address.ts';
+import { LINK_PREFIX } from '../../model/rows/link.ts';
+import type { Target } from '../../reconcile/target.ts';
+import { applyBatch } from './batch.ts';
+import { watchDrift } from './drift.ts';
+import {
+  type Address,
+  deleteAddress,
+  dumpAddresses,
+  putAddress,
+  readAddress,
+} from './netlink/rtnetlink/address.ts';
+import { RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_LINK } from './netlink/rtnetlink/constants.ts';
+import type { NetlinkTransport } from './netlink/transport.ts';
+import { indexesOf, listOwnLinks, ownLink } from './own-links.ts';
+
+export function addressTarget(nl: NetlinkTransport): Target<AddressBody> {
+  const names = new Map<number, string>();
+  return {
+    name: 'address',
+    stage: 0,
+    same: () => true, // the key says all
+    async observe() {
+      const found = new Map<string, AddressBody>();
+      for (const link of await listOwnLinks(nl)) {
+        names.set(link.index, link.name);
+        for (const address of await nl.dump(dumpAddresses(link.index), readAddress)) {
+          if (address.index !== link.index || address.automatic) continue;
+          const body = bodyOf(link.name, address);
+          found.set(addressKey(body.dev, body.address), body);
+        }
+      }
+      return found;
+    },
+    async apply(batch) {
+      const devs = batch.map(({ wanted, found }) => (wanted ?? found)?.dev ?? '');
+      const index = await indexesOf(devs, (name) => ownLink(nl, name));
+      return applyBatch(nl, batch, {
+        title: (change) => `address ${change.key}`,
+        gone: ['EADDRNOTAVAIL', 'ENODEV'],
+        encode({ wanted, found }) {
+          const body = wanted ?? found;
+          if (body === undefined) return [];
+          const { address, length } = splitPrefix(body.address);
+          const make = wanted ? putAddress : deleteAddress;
+          return [make(index(body.dev), address, length)];
+        },
+      });
+    },
+    watch: (onDrift) =>
+      watchDrift(
+        {
+          nl,
+          groups: [RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR],
+          linkMatters: (link) => link.name.startsWith(LINK_PREFIX) || names.delete(link.index),
+          keyOf(message) {
+            const address = readAddress(message);
+            const dev = address && names.get(address.index);
+            return address && dev && addressKey(dev, bodyOf(dev, address).address);
+          },
+        },
+        onDrift,
+      ),
+  };
+}
+
+function bodyOf(dev: string, { address, length }: Address): AddressBody {
+  return { dev, address: `${address}/${length}` as IpPrefix };
+}

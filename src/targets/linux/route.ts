@@ -1,0 +1,241 @@
+/**
+ * Target `route`: ours = protocol 201, in every table. A prefix that somebody else's route holds is left to it and reported;
+ * a change of our own route is one atomic replace. Metric and TOS are always the default, because they are part of the kernel's key.
+ */
+import { FairleadError } from '../../model/errors.ts';
+import { type Cidr, splitPrefix } from '../../model/net/cidr.ts';
+import { FAMILIES, type Family, familyOf, type Ip } from '../../model/net/ip.ts';
+import { type NextHop, ROUTE_PROTOCOL, type RouteBody, routeKey } from '../../model/rows/route.ts';
+import type { Change, Outcome, Target } from '../../reconcile/target.ts';
+import { applyBatch, type BatchPlan } from './batch.ts';
+import { watchDrift } from './drift.ts';
+import { NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from './netlink/constants.ts';
+import { RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE, RTNLGRP_LINK } from './netlink/rtnetlink/constants.ts';
+import { findLink, type Link } from './netlink/rtnetlink/link.ts';
+import {
+  deleteRoute,
+  dumpRoutes,
+  type KernelRoute,
+  newRoute,
+  type RouteSpec,
+  RT_SCOPE_LINK,
+  RTM_F_CLONED,
+  RTNH_F_ONLINK,
+  readRoute,
+  type WireHop,
+} from './netlink/rtnetlink/route.ts';
+import type { NetlinkTransport } from './netlink/transport.ts';
+import { indexesOf, namesOf, noLink } from './own-links.ts';
+import { routeHolders } from './route-holders.ts';
+
+/** What the kernel gives a route that asks for no metric (IP6_RT_PRIO_USER). */
+const DEFAULT_METRIC: Readonly<Record<Family, number>> = { ipv4: 0, ipv6: 1024 };
+
+/** A route of our protocol as found; what we never make is kept so that it can be told apart and removed. */
+interface FoundRoute extends RouteBody {
+  readonly metric?: number;
+  readonly tos?: number;
+  readonly altered?: true;
+}
+
+export function routeTarget(nl: NetlinkTransport): Target<RouteBody> {
+  /** Links that our routes use: only their events can take a route away. */
+  const used = new Set<number>();
+  return {
+    name: 'route',
+    stage: 3,
+    same,
+    observe: () => observe(nl, used),
+    apply: (batch) => apply(nl, batch, used),
+    watch: (onDrift) =>
+      watchDrift(
+        {
+          nl,
+          groups: [RTNLGRP_LINK, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE],
+          linkMatters: (link) => used.has(link.index),
+          keyOf(message) {
+            const route = readRoute(message);
+            return route && isOurs(route) ? keyOf(route) : undefined;
+          },
+        },
+        onDrift,
+      ),
+  };
+}
+
+const isOurs = (route: KernelRoute) =>
+  route.protocol === ROUTE_PROTOCOL && (route.flags & RTM_F_CLONED) === 0;
+
+function keyOf(route: KernelRoute): string {
+  const key = routeKey(`${route.dst}/${route.length}`, route.table);
+  const stray = strayOf(route);
+  return stray ? `${key} metric ${route.metric} tos ${route.tos}` : key;
+}
+
+/** A route of our protocol beside the place where ours stands. */
+function strayOf(route: KernelRoute): { metric: number; tos: number } | undefined {
+  const { metric, tos } = route;
+  return metric === DEFAULT_METRIC[route.family] && tos === 0 ? undefined : { metric, tos };
+}
+
+async function observe(nl: NetlinkTransport, used: Set<number>): Promise<ReadonlyMap<string, FoundRoute>> {
+  const routes: KernelRoute[] = [];
+  for (const family of FAMILIES) {
+    const found = await nl.dump(dumpRoutes(family, { protocol: ROUTE_PROTOCOL }), readRoute);
+    for (const route of found) if (route.family === family && isOurs(route)) routes.push(route);
+  }
+  used.clear();
+  for (const route of routes) for (const hop of route.hops) used.add(hop.index);
+  const names = await namesOf(nl, used);
+  return new Map(routes.map((route) => [keyOf(route), bodyOf(route, names)]));
+}
+
+function bodyOf(route: KernelRoute, names: ReadonlyMap<number, string>): FoundRoute {
+  const dropping = route.type === 'blackhole' || route.type === 'unreachable' || route.type === 'prohibit';
+  const type = dropping ? route.type : 'unicast';
+  const altered = route.special || (!dropping && route.type !== 'unicast');
+  return {
+    dst: `${route.dst}/${route.length}` as Cidr,
+    table: route.table,
+    type,
+    // IPv6 shows the loopback link as the next hop of routes that drop.
+    nextHops: dropping ? [] : route.hops.map((hop) => nextHopOf(hop, names)),
+    source: route.source as Ip | undefined,
+    mtu: route.mtu,
+    ...strayOf(route),
+    ...(altered ? { altered: true as const } : {}),
+  };
+}
+
+function nextHopOf(hop: WireHop, names: ReadonlyMap<number, string>): NextHop {
+  return {
+    dev: names.get(hop.index) ?? `#${hop.index}`,
+    via: hop.via as Ip | undefined,
+    onlink: (hop.flags & RTNH_F_ONLINK) !== 0,
+    weight: hop.weight,
+  };
+}
+
+function same(wanted: RouteBody, found: FoundRoute): boolean {
+  return (
+    found.altered === undefined &&
+    wanted.type === found.type &&
+    wanted.source === found.source &&
+    wanted.mtu === found.mtu &&
+    sameHops(wanted.nextHops, found.nextHops)
+  );
+}
+
+/** The order of next hops means nothing, nor does the weight of an only one. */
+function sameHops(wanted: readonly NextHop[], found: readonly NextHop[]): boolean {
+  if (wanted.length !== found.length) return false;
+  if (wanted.length === 1) return hopText(wanted[0], false) === hopText(found[0], false);
+  const a = wanted.map((hop) => hopText(hop, true)).sort();
+  const b = found.map((hop) => hopText(hop, true)).sort();
+  return a.every((text, i) => text === b[i]);
+}
+
+function hopText(hop: NextHop | undefined, weighted: boolean): string {
+  return hop === undefined ? '' : `${hop.dev} ${hop.via} ${hop.onlink} ${weighted ? hop.weight : ''}`;
+}
+
+async function apply(
+  nl: NetlinkTransport,
+  batch: readonly Change<RouteBody>[],
+  used: Set<number>,
+): Promise<readonly Outcome[]> {
+  const devs = batch.flatMap(({ wanted }) => wanted?.nextHops.map((hop) => hop.dev) ?? []);
+  const indexOf = await indexesOf(devs, async (name) => {
+    const link: Link | undefined = await findLink(nl, name);
+    if (link === undefined) throw noLink(name);
+    used.add(link.index);
+    return link;
+  });
+  const plan: BatchPlan<RouteBody> = {
+    title: (change) => `route ${change.key}`,
+    gone: ['ESRCH', 'ENODEV'],
+    encode({ wanted, found }) {
+      if (wanted) {
+        const flags = NLM_F_CREATE | (found === undefined ? NLM_F_EXCL : NLM_F_REPLACE);
+        return [newRoute(specOf(wanted, indexOf), flags)];
+      }
+      return found === undefined ? [] : [deleteRoute(placeOf(found))];
+    },
+  };
+  const outcomes = await applyBatch(nl, batch, plan);
+  const taken = batch.flatMap((change, i) => {
+    const outcome = outcomes[i];
+    if (outcome === undefined || outcome.ok || change.wanted === undefined) return [];
+    return outcome.error instanceof FairleadError && outcome.error.code === 'EEXIST' ? [i] : [];
+  });
+  if (taken.length > 0) await settleTaken(nl, batch, plan, outcomes, taken);
+  return outcomes;
+}
+
+/** Rows whose place is taken: by ourselves after all (then it is a change), or by somebody whose name goes into the error. */
+async function settleTaken(
+  nl: NetlinkTransport,
+  batch: readonly Change<RouteBody>[],
+  plan: BatchPlan<RouteBody>,
+  outcomes: Outcome[],
+  taken: readonly number[],
+): Promise<void> {
+  const holderOf = await routeHolders(nl, DEFAULT_METRIC);
+  for (const i of taken) {
+    const change = batch[i];
+    if (change?.wanted === undefined) continue;
+    const holder = holderOf(change.wanted.dst, change.wanted.table);
+    if (holder?.route.protocol === ROUTE_PROTOCOL) {
+      const again = { ...change, found: change.wanted };
+      const [outcome] = await applyBatch(nl, [again], plan);
+      if (outcome) outcomes[i] = outcome;
+    } else if (holder) {
+      const message = `route ${change.key}: the prefix is held by another's route: ${holder.words}`;
+      const hint = 'remove that route, or give the prefix up';
+      outcomes[i] = { ok: false, error: new FairleadError('foreign-route', message, { hint }) };
+    }
+  }
+}
+
+function specOf(body: RouteBody, indexOf: (dev: string) => number): RouteSpec {
+  const { address, length, family } = splitPrefix(body.dst);
+  if (body.nextHops.length === 0 && body.type === 'unicast') {
+    throw new FairleadError('bad-route', `route ${body.dst} has no next hop`);
+  }
+  const hops = body.nextHops.map((hop) => ({
+    index: indexOf(hop.dev),
+    flags: hop.onlink ? RTNH_F_ONLINK : 0,
+    weight: hop.weight,
+    via: hop.via,
+  }));
+  // IPv4: a route without gateway reaches what is on the link, and the kernel refuses gateways that only a wider scope covers.
+  const direct = body.type === 'unicast' && hops.every((hop) => hop.via === undefined);
+  return {
+    family,
+    dst: address,
+    length,
+    tos: 0,
+    table: body.table,
+    protocol: ROUTE_PROTOCOL,
+    scope: direct && family === 'ipv4' ? RT_SCOPE_LINK : 0,
+    type: body.type,
+    metric: 0,
+    source: body.source,
+    mtu: body.mtu,
+    hops,
+  };
+}
+
+function placeOf(found: FoundRoute) {
+  const { address, length } = splitPrefix(found.dst);
+  const family = familyOf(address);
+  return {
+    family,
+    dst: address,
+    length,
+    tos: found.tos ?? 0,
+    table: found.table,
+    protocol: ROUTE_PROTOCOL,
+    metric: found.metric ?? DEFAULT_METRIC[family],
+  };
+}
