@@ -16,7 +16,8 @@ export function isNot(field: Field, text: string): Part {
   return compared(field, text, 'neq');
 }
 
-/** `ip daddr @pods`; several fields are a concatenation: `ip daddr . meta l4proto . th dport @services`. */
+/** `ip daddr @pods`; several fields are a concatenation: `ip daddr . meta l4proto . th dport @services`.
+ * Not for marks in sets with ranges: those would have to be turned to network order first. */
 export function inSet(fields: Field | readonly Field[], set: string): Part {
   return looked(fields, { expr: 'lookup', set, sreg: R });
 }
