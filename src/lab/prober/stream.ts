@@ -103,7 +103,10 @@ export class Stream {
 
   #send(now: number): void {
     const path = this.#paths[this.#sent % this.#paths.length];
-    if (!path) return this.stop();
+    if (!path) {
+      this.stop();
+      return;
+    }
     this.#sent++;
     const sent = { path, at: now };
     this.#pending.set(this.#sent, sent);

@@ -35,11 +35,15 @@ const FORWARDS_V6 = { 'net/ipv6/conf/all/forwarding': '1' };
 
 /** The wires, routers and machines of a topology: a namespace each, built in three rounds of `ip -batch`. */
 export class Network {
-  readonly topology: Topology;
+  #topology: Topology;
   readonly #namespaces = new Map<string, NetNs>();
 
   constructor(topology: Topology) {
-    this.topology = topology;
+    this.#topology = topology;
+  }
+
+  get topology(): Topology {
+    return this.#topology;
   }
 
   ns(name: string): NetNs {
@@ -79,7 +83,8 @@ export class Network {
   }
 
   /** Plugs one more machine in. */
-  async add(node: TopologyNode): Promise<void> {
+  async add(node: TopologyNode, topology: Topology): Promise<void> {
+    this.#topology = topology;
     await must(['ip', '-batch', '-'], { input: lines([`netns add ${node.name}`]) });
     this.#fresh(node.name);
     await must(['ip', '-batch', '-'], { input: lines([cable(node.name, UNDERLAY_LINK, node.segment)]) });
@@ -98,9 +103,9 @@ export class Network {
   }
 
   /** Addresses and default routes of a node's underlay link, as the machine's own network setup gives and restores them. */
-  async configureNode(node: TopologyNode, topology: Topology = this.topology): Promise<void> {
-    const segment = segmentNamed(topology, node.segment);
-    const addresses = nodeAddresses(topology).get(node.name) ?? [];
+  async configureNode(node: TopologyNode): Promise<void> {
+    const segment = segmentNamed(this.topology, node.segment);
+    const addresses = nodeAddresses(this.topology).get(node.name) ?? [];
     if (node.sysctls) this.ns(node.name).sysctls(node.sysctls);
     await must(inNetns(node.name, ['ip', '-batch', '-']), {
       input: lines([

@@ -1,0 +1,47 @@
+import type { ApiAccess } from './client.ts';
+
+/** What a node may be made to hear from the API server, besides the truth. */
+export interface ApiFault {
+  /** HTTP status of every answer, as `410`. */
+  readonly status: number;
+  /** Only for requests whose path contains this. */
+  readonly path?: string;
+  /** Only so many times; absent = until cleared. */
+  readonly times?: number;
+}
+
+/** An API server of the lab: its own small one, or a real kube-apiserver. Both speak TLS on a unix socket. */
+export interface ApiService {
+  readonly access: ApiAccess;
+  /** Certificate by which clients know it, PEM. */
+  readonly ca: string;
+  /** Makes the server fail. Throws where it cannot. */
+  fault(fault: ApiFault | undefined): void;
+  /** How many requests an armed fault has hit. */
+  readonly faultsHit: number;
+  /** Forgets the history of changes, so that watches from before are answered 410. Throws where it cannot. */
+  compact(): void;
+  close(): Promise<void>;
+}
+
+export function kubeconfig(server: string, { access, ca }: Pick<ApiService, 'access' | 'ca'>): string {
+  return `apiVersion: v1
+kind: Config
+clusters:
+- name: lab
+  cluster:
+    server: ${server}
+    certificate-authority-data: ${Buffer.from(ca).toString('base64')}
+users:
+- name: admin
+  user:
+    token: ${access.token}
+contexts:
+- name: lab
+  context:
+    cluster: lab
+    user: admin
+    namespace: default
+current-context: lab
+`;
+}

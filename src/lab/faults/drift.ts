@@ -1,0 +1,56 @@
+import { readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { FairleadError } from '../../model/errors.ts';
+import type { LabNode } from '../kubelet/node.ts';
+import { must } from '../run.ts';
+
+/**
+ * What an operator, a script or another program may do to a node behind the agent's back. Each is a shell script run on the node; it
+ * fails when there was nothing to do it to, so that a drill never passes by missing its mark.
+ */
+export const DRIFTS: Readonly<Record<string, string>> = {
+  'route-delete': `r=$(ip route show proto 201 | head -n1); test -n "$r"; ip route del $r`,
+  'route6-delete': `r=$(ip -6 route show proto 201 | head -n1); test -n "$r"; ip -6 route del $r`,
+  'route-flush': `ip route show proto 201 | grep -q .; ip route flush proto 201; ip -6 route flush proto 201`,
+  'route-alter': `d=$(ip route show proto 201 | head -n1 | cut -d' ' -f1); test -n "$d"; ip route replace "$d" via inet6 fe80::dead dev eth0 onlink proto 201`,
+  'route-foreign': `ip route add 10.99.0.0/16 dev eth0 proto static`,
+  'route-ours-foreign': `ip route add blackhole 10.98.0.0/16 proto 201`,
+  'neighbour-delete': `n=$(ip neigh show dev fl-vxlan nud permanent | head -n1 | cut -d' ' -f1); test -n "$n" || n=$(ip -6 neigh show dev fl-vxlan nud permanent | head -n1 | cut -d' ' -f1); test -n "$n"; ip neigh del "$n" dev fl-vxlan`,
+  'neighbour-alter': `n=$(ip -6 neigh show dev fl-vxlan nud permanent | head -n1 | cut -d' ' -f1); test -n "$n"; ip neigh replace "$n" dev fl-vxlan lladdr 02:00:00:00:00:99 nud permanent`,
+  'fdb-delete': `m=$(bridge fdb show dev fl-vxlan | grep dst | head -n1 | cut -d' ' -f1); test -n "$m"; bridge fdb del "$m" dev fl-vxlan`,
+  'fdb-alter': `m=$(bridge fdb show dev fl-vxlan | grep dst | head -n1 | cut -d' ' -f1); test -n "$m"; bridge fdb replace "$m" dev fl-vxlan dst 192.0.2.250`,
+  'link-delete': `ip link del fl-vxlan`,
+  'link-down': `ip link set fl-vxlan down`,
+  'link-mtu': `ip link set fl-vxlan mtu 1300`,
+  'link-foreign': `ip link add foreign0 type bridge`,
+  'nft-delete': `nft delete table inet fairlead`,
+  'nft-flush': `nft flush table inet fairlead`,
+  'nft-element': `s=$(nft -a list sets table inet fairlead | sed -n 's/.*set \\([^ ]*\\) {.*/\\1/p' | head -n1); test -n "$s"; nft flush set inet fairlead "$s"`,
+  'nft-foreign': `nft 'add table inet foreign; add chain inet foreign c { type filter hook forward priority 10; }; add rule inet foreign c counter'`,
+  'nft-ours-foreign': `nft 'add chain inet fairlead intruder; add rule inet fairlead intruder counter drop'`,
+  sysctl: `echo 0 >/proc/sys/net/ipv4/ip_forward`,
+  sysctl6: `echo 0 >/proc/sys/net/ipv6/conf/all/forwarding`,
+};
+
+const FILES: Readonly<Record<string, (path: string) => void>> = {
+  'conflist-delete': (path) => rmSync(path),
+  'conflist-alter': (path) => writeFileSync(path, '{"cniVersion":"1.0.0","name":"x","plugins":[]}'),
+};
+
+/** Does it. Throws `lab-fault` for an unknown kind, `lab-command` when there was nothing to do it to. */
+export async function drift(node: LabNode, kind: string): Promise<void> {
+  const file = FILES[kind];
+  if (file) {
+    const name = readdirSync(node.cniConfDir).find((n) => n.includes('fairlead'));
+    if (name === undefined) throw new FairleadError('lab-fault', `node ${node.name} has no conflist of ours`);
+    file(join(node.cniConfDir, name));
+    return;
+  }
+  const script = DRIFTS[kind];
+  if (script === undefined) {
+    throw new FairleadError('lab-fault', `no drift "${kind}"`, {
+      hint: [...Object.keys(DRIFTS), ...Object.keys(FILES)].join(', '),
+    });
+  }
+  await must([...node.enter, 'sh', '-ec', script]);
+}

@@ -1,0 +1,174 @@
+import { FairleadError } from '../../model/errors.ts';
+import type { Cluster } from '../cluster/cluster.ts';
+import type { LabNode } from '../kubelet/node.ts';
+import { must } from '../run.ts';
+import { UNDERLAY_LINK } from '../topology/network.ts';
+import { fillDisk, freeDisk } from './disk.ts';
+import { DRIFTS, drift } from './drift.ts';
+
+/** One fault: how it is typed, what it does. */
+interface Fault {
+  readonly usage: string;
+  readonly what: string;
+  run(args: readonly string[]): unknown;
+}
+
+/** Everything that can be broken on purpose, by name. */
+export class Faults {
+  readonly #cluster: Cluster;
+  readonly #faults: Readonly<Record<string, Fault>>;
+
+  constructor(cluster: Cluster) {
+    this.#cluster = cluster;
+    this.#faults = { ...this.#apiFaults(), ...this.#wireFaults(), ...this.#nodeFaults() };
+  }
+
+  async run(name: string, args: readonly string[]): Promise<unknown> {
+    if (name === 'list') return this.list();
+    const fault = this.#faults[name];
+    if (!fault) throw this.#unknown(name === '' ? 'name a fault' : `no fault "${name}"`);
+    return await fault.run(args);
+  }
+
+  list(): readonly string[] {
+    return Object.values(this.#faults).map(({ usage, what }) => `${usage.padEnd(42)} ${what}`);
+  }
+
+  #unknown(message: string): FairleadError {
+    return new FairleadError('lab-fault', message, { hint: `faults are\n  ${this.list().join('\n  ')}` });
+  }
+
+  #apiFaults(): Record<string, Fault> {
+    const { service } = this.#cluster;
+    return {
+      api: {
+        usage: 'api away|back|stall|resume [NODE]',
+        what: 'the API server as seen by one node or all: refused, or open and silent',
+        run: async ([how = '', name]) => {
+          for (const { relay } of this.#nodes(name)) {
+            if (how === 'away') relay.away();
+            else if (how === 'back') await relay.open();
+            else if (how === 'stall' || how === 'resume') relay.stall(how === 'stall');
+            else throw this.#unknown(`api "${how}"`);
+          }
+        },
+      },
+      'api-status': {
+        usage: 'api-status CODE|off [PATH-PART] [TIMES]',
+        what: 'every answer of the API server to nodes is this HTTP status',
+        run: ([code = '', path, times]) => {
+          const status = Number(code);
+          if (code !== 'off' && !(status >= 400 && status <= 599)) throw this.#unknown(`status "${code}"`);
+          service.fault(
+            code === 'off'
+              ? undefined
+              : { status, ...(path ? { path } : {}), ...(times ? { times: Number(times) } : {}) },
+          );
+        },
+      },
+      'api-compact': {
+        usage: 'api-compact',
+        what: 'history is forgotten and watches are cut: they get 410 Gone',
+        run: () => service.compact(),
+      },
+    };
+  }
+
+  #wireFaults(): Record<string, Fault> {
+    return {
+      link: {
+        usage: 'link NODE down|up',
+        what: "a node's underlay link",
+        run: async ([name = '', how = '']) => {
+          const node = this.#cluster.node(name);
+          if (how === 'up') return this.#cluster.network.configureNode(node.topology);
+          if (how !== 'down') throw this.#unknown(`link "${how}"`);
+          return must([...node.enter, 'ip', 'link', 'set', UNDERLAY_LINK, 'down']);
+        },
+      },
+      mtu: {
+        usage: 'mtu NODE BYTES',
+        what: "a node's underlay link carries this much",
+        run: ([name = '', bytes = '']) =>
+          must([...this.#cluster.node(name).enter, 'ip', 'link', 'set', UNDERLAY_LINK, 'mtu', bytes]),
+      },
+      partition: {
+        usage: 'partition NODE NODE',
+        what: 'two nodes do not hear each other',
+        run: ([a = '', b = '']) => this.#partition(this.#cluster.node(a), this.#cluster.node(b)),
+      },
+      heal: {
+        usage: 'heal NODE NODE',
+        what: 'ends a partition',
+        run: async ([a = '', b = '']) => {
+          const [one, two] = [this.#cluster.node(a), this.#cluster.node(b)];
+          await must([...one.enter, 'nft', 'delete', 'table', 'inet', partitionTable(two)]);
+          await must([...two.enter, 'nft', 'delete', 'table', 'inet', partitionTable(one)]);
+        },
+      },
+    };
+  }
+
+  #nodeFaults(): Record<string, Fault> {
+    return {
+      agent: {
+        usage: 'agent NODE kill|term|stop|cont|start|restart',
+        what: 'signals to an agent (SIGKILL, SIGTERM, SIGSTOP, SIGCONT), or a new one',
+        run: async ([name = '', how = '']) => {
+          const { agent } = this.#cluster.node(name);
+          if (how === 'kill' || how === 'restart') await agent.kill();
+          else if (how === 'term') await agent.kill('SIGTERM');
+          else if (how === 'stop') agent.signal('SIGSTOP');
+          else if (how === 'cont') agent.signal('SIGCONT');
+          else if (how !== 'start') throw this.#unknown(`agent "${how}"`);
+          if (how === 'start' || how === 'restart') agent.start();
+        },
+      },
+      'kill-after': {
+        usage: 'kill-after NODE K',
+        what: 'restarts the agent so that it dies by SIGKILL at its K-th kernel call; prints how it ended',
+        run: async ([name = '', k = '']) => {
+          const { agent } = this.#cluster.node(name);
+          await agent.kill();
+          agent.start({ FAIRLEAD_FAULT_KILL_AFTER: k });
+          return agent.exited;
+        },
+      },
+      'disk-full': {
+        usage: 'disk-full NODE on|off',
+        what: 'no room in the CNI configuration folder',
+        run: ([name = '', how = '']) =>
+          how === 'off' ? freeDisk(this.#cluster.node(name)) : fillDisk(this.#cluster.node(name)),
+      },
+      drift: {
+        usage: 'drift NODE KIND',
+        what: `somebody else's hands; kinds: ${Object.keys(DRIFTS).join(', ')}`,
+        run: ([name = '', kind = '']) => drift(this.#cluster.node(name), kind),
+      },
+    };
+  }
+
+  #nodes(name: string | undefined): readonly LabNode[] {
+    return name === undefined ? [...this.#cluster.nodes.values()] : [this.#cluster.node(name)];
+  }
+
+  /** Each end drops what comes from the other: its own packets, and its pods' where they travel bare. */
+  async #partition(a: LabNode, b: LabNode): Promise<void> {
+    const cidrs = (node: LabNode) =>
+      this.#cluster.controllers.nodes().find((n) => n.metadata.name === node.name)?.spec?.podCIDRs ?? [];
+    await Promise.all(
+      [
+        [a, b],
+        [b, a],
+      ].map(([here, there]) => {
+        if (!here || !there) return undefined;
+        const sources = [...there.addresses, ...cidrs(there)];
+        const rules = sources.map((s) => `${s.includes(':') ? 'ip6' : 'ip'} saddr ${s} drop`).join('; ');
+        const table = `table inet ${partitionTable(there)} { chain drop { type filter hook prerouting priority -500; ${rules}; } }`;
+        return must([...here.enter, 'nft', table]);
+      }),
+    );
+  }
+}
+
+const partitionTable = (peer: LabNode): string => `lab-from-${peer.name}`;

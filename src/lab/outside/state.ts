@@ -1,0 +1,120 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { FairleadError } from '../../model/errors.ts';
+
+/** One folder a lab, on the host's side. Inside the lab the same folder is `/run/lab`. */
+export interface LabState {
+  readonly name: string;
+  readonly dir: string;
+}
+
+/** Written when the lab is up: `lab.json`. */
+export interface LabRecord {
+  readonly name: string;
+  /** The process outside, in whose life the lab lives. */
+  readonly launcher: ProcessId;
+  /** The lab's first process, as the host counts. */
+  readonly init: ProcessId;
+  /** Whether the lab has a user namespace of its own. */
+  readonly userNamespace: boolean;
+  /** Loopback TCP port of the API server on the host. */
+  readonly apiPort: number;
+}
+
+/** A process that cannot be confused with a later one of the same number. */
+export interface ProcessId {
+  readonly pid: number;
+  /** Clock ticks since boot (`/proc/PID/stat`, field 22). */
+  readonly started: string;
+}
+
+export function stateRoot(): string {
+  const own = process.env.XDG_RUNTIME_DIR;
+  return own && existsSync(own) ? join(own, 'fairlead-lab') : `/tmp/fairlead-lab-${process.getuid?.() ?? 0}`;
+}
+
+const NAME = /^[a-z0-9][a-z0-9-]{0,30}$/;
+
+export function stateOf(name: string, root: string = stateRoot()): LabState {
+  if (!NAME.test(name)) {
+    throw new FairleadError('lab-name', `"${name}" cannot be a lab's name`, {
+      hint: 'use up to 31 lower-case letters, digits and "-"',
+    });
+  }
+  return { name, dir: join(root, name) };
+}
+
+/** Makes the folder. Throws `lab-exists` when a lab of that name runs. */
+export function createState(state: LabState): void {
+  sweep(join(state.dir, '..'));
+  mkdirSync(join(state.dir, '..'), { recursive: true, mode: 0o700 });
+  try {
+    mkdirSync(state.dir, { mode: 0o700 });
+  } catch (cause) {
+    throw new FairleadError('lab-exists', `a lab named "${state.name}" runs already (${state.dir})`, {
+      hint: 'stop it with "./fairlead lab down", or start another with --name',
+      cause,
+    });
+  }
+  writeFileSync(join(state.dir, 'owner'), JSON.stringify(processId(process.pid)));
+}
+
+export function readRecord(state: LabState): LabRecord | undefined {
+  try {
+    return JSON.parse(readFileSync(join(state.dir, 'lab.json'), 'utf8')) as LabRecord;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Throws `no-lab`. */
+export function requireRecord(state: LabState): LabRecord {
+  const record = readRecord(state);
+  if (!record || !isAlive(record.init)) {
+    throw new FairleadError('no-lab', `no lab named "${state.name}" runs`, {
+      hint: 'start one: npm run lab',
+    });
+  }
+  return record;
+}
+
+/** Removes the folders of labs whose processes are gone: a launcher that was killed could not. */
+export function sweep(root: string): void {
+  if (!existsSync(root)) return;
+  for (const name of readdirSync(root)) {
+    const dir = join(root, name);
+    const record = readRecord({ name, dir });
+    const owner = ownerOf(dir);
+    if (record ? isAlive(record.init) || isAlive(record.launcher) : owner && isAlive(owner)) continue;
+    // A folder that was made a moment ago has no owner yet.
+    if (!owner && Date.now() - statSync(dir).ctimeMs < 2000) continue;
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+function ownerOf(dir: string): ProcessId | undefined {
+  try {
+    return JSON.parse(readFileSync(join(dir, 'owner'), 'utf8')) as ProcessId;
+  } catch {
+    return undefined;
+  }
+}
+
+export function processId(pid: number): ProcessId {
+  return { pid, started: startOf(pid) ?? '' };
+}
+
+export function isAlive(process: ProcessId): boolean {
+  return startOf(process.pid) === process.started;
+}
+
+/** Start time of a process that runs; a zombie does not. */
+function startOf(pid: number): string | undefined {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+    return fields[0] === 'Z' ? undefined : fields[19];
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,67 @@
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
+import { FairleadError } from '../../model/errors.ts';
+import { readUp } from './flags.ts';
+import { type LaunchedLab, launch } from './launcher.ts';
+import { showLive, summary } from './live.ts';
+import { type LabState, stateOf } from './state.ts';
+
+export interface UpContext {
+  /** Command line of the lab's first process, without its argument. */
+  readonly program: readonly string[];
+  readonly root: string;
+}
+
+/** Set in the process that `--detach` leaves behind. */
+const DETACHED = 'FAIRLEAD_LAB_DETACHED';
+
+export async function up(argv: readonly string[], context: UpContext): Promise<number> {
+  const { name, stateDir, detach, options } = readUp(argv, context.root);
+  const state = stateOf(name, stateDir);
+  if (detach && !process.env[DETACHED]) return leaveBehind(state, argv, context);
+  const lab = await launch(state, options, context.program);
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  for (const signal of signals) process.on(signal, () => void lab.close());
+  if (process.env[DETACHED]) process.stdout.write(`${JSON.stringify({ up: lab.milliseconds })}\n`);
+  else await showLive(lab);
+  return endOf(lab);
+}
+
+async function endOf(lab: LaunchedLab): Promise<number> {
+  const reason = await lab.ended;
+  return reason === 'exit code 0' ? 0 : 1;
+}
+
+/** Starts the same command as a process of its own session, and waits for its word. */
+async function leaveBehind(state: LabState, argv: readonly string[], context: UpContext): Promise<number> {
+  const program = context.program.slice(0, -1);
+  const child = spawn(program[0] ?? '', [...program.slice(1), 'up', ...argv], {
+    detached: true,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, [DETACHED]: '1' },
+    cwd: '/',
+  });
+  const words: Buffer[] = [];
+  child.stderr.on('data', (chunk: Buffer) => words.push(chunk));
+  const lines = createInterface({ input: child.stdout as Readable });
+  const first = await Promise.race([
+    new Promise<string>((resolve) => lines.once('line', resolve)),
+    new Promise<undefined>((resolve) => child.once('exit', () => resolve(undefined))),
+  ]);
+  if (first === undefined) {
+    throw new FairleadError(
+      'lab-start',
+      Buffer.concat(words)
+        .toString()
+        .trim()
+        .replace(/^fairlead lab: /, ''),
+    );
+  }
+  const { up: milliseconds } = JSON.parse(first) as { up: number };
+  console.log(summary(state, milliseconds));
+  child.stderr.destroy();
+  child.stdout.destroy();
+  child.unref();
+  return 0;
+}
