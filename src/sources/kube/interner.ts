@@ -1,4 +1,4 @@
-import { type Raw, record } from './raw.ts';
+import { type Raw, record, text } from './raw.ts';
 
 /**
  * Makes equal strings and equal label sets the same object in memory: the pods of one Deployment share one set of labels,
@@ -27,18 +27,15 @@ export class Interner {
   /** The string-to-string map that `value` is, sorted by key and frozen; anything else in it is left out. */
   labels(value: unknown): Readonly<Record<string, string>> {
     const raw: Raw = record(value);
-    const keys = Object.keys(raw);
-    // NUL cannot be part of a label, so two different sets never have the same identity.
+    const keys = Object.keys(raw).filter((key) => typeof raw[key] === 'string' && key !== '__proto__');
     if (keys.length > 1) keys.sort();
     let identity = '';
-    for (const key of keys) identity += `${key}\0${String(raw[key])}\0`;
+    // NUL cannot be part of a label, so two different sets never have the same identity.
+    for (const key of keys) identity += `${key}\0${text(raw[key])}\0`;
     const known = this.#labels.get(identity);
     if (known !== undefined) return known;
     const labels: Record<string, string> = {};
-    for (const key of keys) {
-      const label = raw[key];
-      if (typeof label === 'string' && key !== '__proto__') labels[this.string(key)] = this.string(label);
-    }
+    for (const key of keys) labels[this.string(key)] = this.string(text(raw[key]));
     if (this.#labels.size >= this.#limit) this.#labels.clear();
     this.#labels.set(identity, Object.freeze(labels));
     return labels;

@@ -2,7 +2,6 @@ import type { Clock } from '../../model/clock.ts';
 import { describe } from '../../model/errors.ts';
 import type { KubeClient } from '../../sources/kube/client.ts';
 import type { Log } from '../../sources/kube/log.ts';
-import { record, text } from '../../sources/kube/raw.ts';
 
 /** Something that an operator should see in `kubectl describe` of the object it is about. */
 export interface Occurrence {
@@ -28,12 +27,11 @@ export interface EventRecorderOptions {
 }
 
 interface Known {
-  /** How often it occurred since the event was made. */
+  readonly name: string;
+  /** How often it occurred. */
   count: number;
-  /** How many of them the API server knows of. */
+  /** How many of them the API server knows of; 0 = it has no such event yet. */
   told: number;
-  readonly firstSeen: number;
-  readonly event: { readonly namespace: string; readonly name: string } | undefined;
 }
 
 const EVENTS = { group: '', version: 'v1', resource: 'events' };
@@ -63,7 +61,24 @@ export class EventRecorder {
   }
 
   record(occurrence: Occurrence): void {
-    const { regarding: r, type, reason, message } = occurrence;
+    const known = this.#count(occurrence);
+    if (known.told === known.count || !this.#mayTell()) return;
+    // One after the other, so that a count never overtakes the event that it belongs to.
+    this.#queue = this.#queue
+      .then(() => this.#tell(known, occurrence))
+      .catch((error: unknown) => {
+        const { reason, regarding } = occurrence;
+        const object = `${regarding.kind} ${regarding.name}`;
+        this.#o.log.debug({ reason, object, error: describe(error) }, 'event not told');
+      });
+  }
+
+  /** Resolves when everything recorded so far was told or given up. */
+  async settled(): Promise<void> {
+    await this.#queue;
+  }
+
+  #count({ regarding: r, type, reason, message }: Occurrence): Known {
     const identity = JSON.stringify([
       r.apiVersion,
       r.kind,
@@ -75,75 +90,57 @@ export class EventRecorder {
       message,
     ]);
     const known = this.#known.get(identity);
-    if (known) known.count++;
-    if (!this.#mayTell()) return;
-    // One after the other, so that a count never overtakes the event that it belongs to.
-    this.#queue = this.#queue
-      .then(() => this.#tell(identity, occurrence))
-      .catch((error: unknown) => {
-        this.#o.log.debug(
-          { reason, object: `${r.kind} ${r.name}`, error: describe(error) },
-          'event not told',
-        );
-      });
-  }
-
-  /** Resolves when everything recorded so far was told or given up. */
-  async settled(): Promise<void> {
-    await this.#queue;
-  }
-
-  async #tell(identity: string, occurrence: Occurrence): Promise<void> {
-    const known = this.#known.get(identity);
-    if (known?.event) {
-      if (known.told === known.count) return;
-      const count = known.count;
-      const body = { count, lastTimestamp: this.#now() };
-      try {
-        await this.#o.client.patch({ ...EVENTS, ...known.event }, 'merge', body);
-        known.told = count;
-        return;
-      } catch (error) {
-        // Events expire after an hour: begin a new one next time.
-        this.#known.delete(identity);
-        throw error;
-      }
+    if (known) {
+      known.count++;
+      return known;
     }
-    const created = await this.#create(occurrence);
-    this.#remember(identity, created);
-  }
-
-  async #create({ regarding, type, reason, message }: Occurrence): Promise<Known> {
-    // Events about objects without a namespace live in "default", as kubelet's do.
-    const namespace = regarding.namespace ?? 'default';
-    const firstSeen = this.#o.clock.wall();
-    const name = `${regarding.name}.${firstSeen.toString(16)}.${(this.#serial++).toString(16)}`;
-    const created = await this.#o.client.create(
-      { ...EVENTS, namespace },
-      {
-        apiVersion: 'v1',
-        kind: 'Event',
-        metadata: { namespace, name },
-        involvedObject: regarding,
-        type,
-        reason,
-        message: message.slice(0, LONGEST_MESSAGE),
-        count: 1,
-        firstTimestamp: this.#now(),
-        lastTimestamp: this.#now(),
-        source: { component: 'fairlead', host: this.#o.host },
-        reportingComponent: 'fairlead',
-        reportingInstance: this.#o.host,
-      },
-    );
-    const event = { namespace, name: text(record(created.metadata).name) || name };
-    return { count: 1, told: 1, firstSeen, event };
-  }
-
-  #remember(identity: string, known: Known): void {
     const [oldest] = this.#known.keys();
     if (this.#known.size >= REMEMBERED && oldest !== undefined) this.#known.delete(oldest);
-    this.#known.set(identity, known);
+    // Unique among the agent's lives and threads, as kubelet names its own.
+    const name = `${r.name}.${Math.round(this.#o.clock.wall()).toString(16)}.${(this.#serial++).toString(16)}`;
+    const fresh = { name, count: 1, told: 0 };
+    this.#known.set(identity, fresh);
+    return fresh;
+  }
+
+  async #tell(known: Known, occurrence: Occurrence): Promise<void> {
+    const { count } = known;
+    if (known.told === count) return;
+    // Events about objects without a namespace live in "default", as kubelet's do.
+    const namespace = occurrence.regarding.namespace ?? 'default';
+    try {
+      if (known.told === 0) {
+        const event = this.#event(namespace, known.name, count, occurrence);
+        await this.#o.client.create({ ...EVENTS, namespace }, event);
+      } else {
+        const body = { count, lastTimestamp: this.#now() };
+        await this.#o.client.patch({ ...EVENTS, namespace, name: known.name }, 'merge', body);
+      }
+      known.told = count;
+    } catch (error) {
+      // Events expire after an hour: the next occurrence makes it anew.
+      known.told = 0;
+      throw error;
+    }
+  }
+
+  #event(namespace: string, name: string, count: number, { regarding, type, reason, message }: Occurrence) {
+    const now = this.#now();
+    return {
+      apiVersion: 'v1',
+      kind: 'Event',
+      metadata: { namespace, name },
+      involvedObject: regarding,
+      type,
+      reason,
+      message: message.slice(0, LONGEST_MESSAGE),
+      count,
+      firstTimestamp: now,
+      lastTimestamp: now,
+      source: { component: 'fairlead', host: this.#o.host },
+      reportingComponent: 'fairlead',
+      reportingInstance: this.#o.host,
+    };
   }
 
   #mayTell(): boolean {

@@ -1,0 +1,419 @@
+import assert from 'node:assert/strict';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, afterEach, before, describe, test } from 'node:test';
+import type { TLSSocket } from 'node:tls';
+import { CertificateAuthority } from '../../../test/support/certificates.ts';
+import { FakeClock } from '../../../test/support/fake-clock.ts';
+import {
+  type Handler,
+  reply,
+  type ScriptedServer,
+  scriptedServer,
+  status,
+} from '../../../test/support/kube-server.ts';
+import { FairleadError } from '../../model/errors.ts';
+import { type KubeClient, type KubeClientOptions, kubeClient } from './client.ts';
+import { ApiError, ConnectionError } from './errors.ts';
+import { NODES, PODS } from './resource.ts';
+
+const SECRET = 'very-secret-token';
+const closers: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const close of closers.splice(0)) await close();
+});
+
+async function serve(handle: Handler, tls?: Parameters<typeof scriptedServer>[1]): Promise<ScriptedServer> {
+  const server = await scriptedServer(handle, tls);
+  closers.push(() => server.close());
+  return server;
+}
+
+function client(options: KubeClientOptions): KubeClient {
+  const made = kubeClient({ timeout: 2000, ...options });
+  closers.push(() => made.close());
+  return made;
+}
+
+function folder(): string {
+  const path = mkdtempSync(join(tmpdir(), 'fairlead-kube-'));
+  closers.push(() => rmSync(path, { recursive: true, force: true }));
+  return path;
+}
+
+/** What a request throws; its words never hold the secret. */
+async function failure(request: Promise<unknown>): Promise<FairleadError> {
+  try {
+    await request;
+  } catch (error) {
+    assert.ok(error instanceof FairleadError, `typed: ${error}`);
+    assert.ok(!`${error.stack} ${error.hint}`.includes(SECRET), 'no secret in the words');
+    return error;
+  }
+  return assert.fail('it should have failed');
+}
+
+const node = (name: string) => ({ ...NODES, name });
+
+test('each verb: method, path, content type, body', async () => {
+  const server = await serve((_, response) =>
+    reply(response, 200, { metadata: { resourceVersion: '1' }, items: [] }),
+  );
+  const c = client({ server: `${server.url}/prefix/` });
+  await c.get(node('a/b'));
+  await c.list({ ...PODS, namespace: 'dev' }, { limit: 5, continue: undefined, labelSelector: 'a=b,c' });
+  await c.create(NODES, { a: 1 });
+  await c.update(node('n'), { a: 2 });
+  await c.delete(node('n'));
+  await c.patch(node('n'), 'json', []);
+  await c.patch(node('n'), 'merge', {});
+  await c.patch({ ...node('n'), subresource: 'status' }, 'strategic', {});
+  await c.patch(
+    { group: 'apps', version: 'v1', resource: 'daemonsets', namespace: 'x', name: 'y' },
+    'apply',
+    {},
+    {
+      fieldManager: 'fairlead',
+      force: true,
+    },
+  );
+  const told = server.asked.map((a) =>
+    [a.method, a.path, String(a.query), a.headers['content-type'] ?? '', a.body].join(' ').trim(),
+  );
+  assert.deepEqual(told, [
+    'GET /prefix/api/v1/nodes/a%2Fb',
+    'GET /prefix/api/v1/namespaces/dev/pods limit=5&labelSelector=a%3Db%2Cc',
+    'POST /prefix/api/v1/nodes  application/json {"a":1}',
+    'PUT /prefix/api/v1/nodes/n  application/json {"a":2}',
+    'DELETE /prefix/api/v1/nodes/n',
+    'PATCH /prefix/api/v1/nodes/n  application/json-patch+json []',
+    'PATCH /prefix/api/v1/nodes/n  application/merge-patch+json {}',
+    'PATCH /prefix/api/v1/nodes/n/status  application/strategic-merge-patch+json {}',
+    'PATCH /prefix/apis/apps/v1/namespaces/x/daemonsets/y fieldManager=fairlead&force=true application/apply-patch+yaml {}',
+  ]);
+});
+
+describe('errors say what to do', () => {
+  test('403 names the permission', async () => {
+    const words = 'pods is forbidden: User "bob" cannot list resource "pods"';
+    const server = await serve((_, response) => reply(response, 403, status(403, 'Forbidden', words)));
+    const c = client({ server: server.url, token: { text: SECRET } });
+    const error = await failure(c.list({ ...PODS, namespace: 'dev' }));
+    assert.ok(error instanceof ApiError);
+    assert.deepEqual([error.code, error.status, error.reason], ['kube-forbidden', 403, 'Forbidden']);
+    assert.equal(error.message, `cannot list pods in namespace dev: ${words} (403 Forbidden)`);
+    assert.match(
+      error.hint ?? '',
+      /apiGroups: \[""\], resources: \["pods"\], verbs: \["list"\], in namespace dev/,
+    );
+    const patch = await failure(c.patch({ ...node('n1'), subresource: 'status' }, 'merge', {}));
+    assert.match(patch.hint ?? '', /resources: \["nodes\/status"\], verbs: \["patch"\], in a ClusterRole/);
+  });
+
+  test('429 carries Retry-After, from the header or the Status', async () => {
+    let header = true;
+    const server = await serve((_, response) =>
+      reply(
+        response,
+        429,
+        status(429, 'TooManyRequests', 'slow', { retryAfterSeconds: 3 }),
+        header ? { 'retry-after': '7' } : {},
+      ),
+    );
+    const c = client({ server: server.url });
+    const first = await failure(c.list(NODES));
+    header = false;
+    const second = await failure(c.list(NODES));
+    assert.ok(first instanceof ApiError && second instanceof ApiError);
+    assert.deepEqual([first.retryAfter, second.retryAfter], [7000, 3000]);
+  });
+
+  test('an answer that is not from Kubernetes', async () => {
+    const server = await serve((_, response) => reply(response, 502, '<html>\n  Bad gateway </html>'));
+    const error = await failure(client({ server: server.url }).list(NODES));
+    assert.equal(error.message, 'cannot list nodes: <html> Bad gateway </html> (502)');
+    server.handle = (_, response) => reply(response, 200, 'hello');
+    assert.equal((await failure(client({ server: server.url }).list(NODES))).code, 'kube-decode');
+  });
+
+  test('nobody there, silence, and an answer cut off', async () => {
+    const server = await serve(() => {});
+    const quiet = client({ server: server.url, timeout: 50 });
+    assert.equal((await failure(quiet.get(node('n')))).code, 'kube-timeout');
+    server.handle = (_, response) => {
+      response.writeHead(200, { 'content-length': '100' });
+      response.write('{');
+    };
+    assert.equal((await failure(quiet.get(node('n')))).code, 'kube-timeout');
+    server.handle = (_, response) => {
+      response.writeHead(200, { 'content-length': '100' });
+      response.write('{');
+      setImmediate(() => response.socket?.destroy());
+    };
+    assert.ok((await failure(quiet.get(node('n')))) instanceof ConnectionError);
+    await server.close();
+    const error = await failure(client({ server: server.url }).get(node('n')));
+    assert.match(error.message, /no connection to the API server 127\.0\.0\.1:\d+: ECONNREFUSED/);
+  });
+
+  test('no credentials at all', async () => {
+    const server = await serve((_, response) =>
+      reply(response, 401, status(401, 'Unauthorized', 'Unauthorized')),
+    );
+    const error = await failure(client({ server: server.url }).list(NODES));
+    assert.match(error.hint ?? '', /no credentials are configured/);
+  });
+
+  test('an expired token says so', async () => {
+    const server = await serve((_, response) =>
+      reply(response, 401, status(401, 'Unauthorized', 'Unauthorized')),
+    );
+    const payload = Buffer.from(JSON.stringify({ exp: Date.UTC(2020, 0, 1) / 1000 })).toString('base64url');
+    const error = await failure(
+      client({ server: server.url, token: { text: `h.${payload}.s` } }).list(NODES),
+    );
+    assert.equal(error.code, 'kube-unauthorized');
+    assert.match(error.hint ?? '', /the token expired on 2020-01-01T00:00:00/);
+  });
+});
+
+describe('credentials are renewed', () => {
+  test('a token file: after a minute, and at once after a 401', async () => {
+    const file = join(folder(), 'token');
+    const clock = new FakeClock();
+    let valid = 'one';
+    const server = await serve((asked, response) =>
+      asked.headers.authorization === `Bearer ${valid}`
+        ? reply(response, 200, {})
+        : reply(response, 401, status(401, 'Unauthorized', 'Unauthorized')),
+    );
+    writeFileSync(file, 'one\n');
+    const c = client({ server: server.url, token: { file }, clock });
+    await c.get(node('n'));
+    writeFileSync(file, 'two');
+    await c.get(node('n'));
+    assert.equal(server.asked.at(-1)?.headers.authorization, 'Bearer one', 'not read for each request');
+    valid = 'two';
+    await c.get(node('n'));
+    assert.deepEqual(
+      server.asked.slice(2).map((a) => a.headers.authorization),
+      ['Bearer one', 'Bearer two'],
+    );
+    writeFileSync(file, 'three');
+    valid = 'three';
+    await clock.advance(60_000);
+    await c.get(node('n'));
+    assert.equal(server.asked.length, 5, 'read anew before anybody refused it');
+  });
+
+  test('a token file that is not there', async () => {
+    const file = join(folder(), 'token');
+    const server = await serve((_, response) => reply(response, 200, {}));
+    const c = client({ server: server.url, token: { file } });
+    const error = await failure(c.get(node('n')));
+    assert.match(error.message, new RegExp(`credential file ${file} cannot be read: ENOENT`));
+    writeFileSync(file, 'now');
+    await c.get(node('n'));
+  });
+
+  test('a credential plugin: run once, again before it expires and after a 401; its output never shown', async () => {
+    const path = folder();
+    const plugin = join(path, 'plugin');
+    writeFileSync(
+      plugin,
+      `#!/bin/sh
+echo run >> ${path}/runs
+[ -e ${path}/broken ] && { echo ${SECRET}; echo ${SECRET} >&2; exit 3; }
+n=$(wc -l < ${path}/runs)
+printf '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{"token":"%s%s%s","expirationTimestamp":"2026-01-01T01:00:00Z"}}' "$1" "$EXTRA" "$n"
+`,
+    );
+    chmodSync(plugin, 0o755);
+    const kubeconfig = join(path, 'config');
+    const server = await serve((asked, response) =>
+      asked.headers.authorization === 'Bearer bad'
+        ? reply(response, 401, status(401, 'Unauthorized', 'Unauthorized'))
+        : reply(response, 200, {}),
+    );
+    writeFileSync(
+      kubeconfig,
+      `
+current-context: a
+contexts: [{name: a, context: {cluster: c, user: u}}]
+clusters: [{name: c, cluster: {server: "${server.url}"}}]
+users:
+- name: u
+  user:
+    exec: {apiVersion: client.authentication.k8s.io/v1, command: ./plugin, args: [arg-], env: [{name: EXTRA, value: env-}], interactiveMode: Never}
+`,
+    );
+    const clock = new FakeClock(Date.UTC(2026, 0, 1));
+    const c = client({ kubeconfig, clock });
+    await c.get(node('n'));
+    await c.get(node('n'));
+    await clock.advance(59 * 60_000 + 45_000);
+    await c.get(node('n'));
+    assert.deepEqual(
+      server.asked.map((a) => a.headers.authorization),
+      ['Bearer arg-env-1', 'Bearer arg-env-1', 'Bearer arg-env-2'],
+    );
+    writeFileSync(join(path, 'broken'), '');
+    const error = await failure(c.get(node('n')));
+    assert.match(error.message, /the credential plugin ".*plugin" failed \(exit status 3\)/);
+  });
+
+  test('a kubeconfig that is mended while we run', async () => {
+    const kubeconfig = join(folder(), 'config');
+    const server = await serve((_, response) => reply(response, 200, {}));
+    const c = client({ kubeconfig });
+    assert.match((await failure(c.get(node('n')))).message, /kubeconfig .* cannot be read: ENOENT/);
+    writeFileSync(
+      kubeconfig,
+      JSON.stringify({
+        'current-context': 'a',
+        contexts: [{ name: 'a', context: { cluster: 'c' } }],
+        clusters: [{ name: 'c', cluster: { server: server.url } }],
+      }),
+    );
+    await c.get(node('n'));
+  });
+});
+
+test('an idle connection that the server closed costs one more try, not an error', async () => {
+  const server = await serve((_, response) => reply(response, 200, {}));
+  const c = client({ server: server.url });
+  await c.get(node('n'));
+  let resets = 0;
+  server.handle = (_, response) => {
+    if (resets++ === 0) response.socket?.resetAndDestroy();
+    else reply(response, 200, {});
+  };
+  await c.get(node('n'));
+  assert.equal(resets, 2);
+});
+
+describe('watch', () => {
+  test('hands over bytes as they come and ends with the server', async () => {
+    const server = await serve((_, response) => {
+      response.write('a');
+      setImmediate(() => response.end('b'));
+    });
+    let seen = '';
+    const c = client({ server: server.url });
+    await c.watch(NODES, { resourceVersion: '1' }, (chunk) => (seen += chunk), new AbortController().signal);
+    assert.equal(seen, 'ab');
+    assert.equal(server.asked[0]?.query.get('watch'), 'true');
+  });
+
+  test('rejects with the reason of the abort', async () => {
+    const server = await serve((_, response) => response.flushHeaders());
+    const abort = new AbortController();
+    const watching = client({ server: server.url }).watch(NODES, {}, () => {}, abort.signal);
+    setImmediate(() => abort.abort('enough'));
+    await assert.rejects(watching, (reason) => reason === 'enough');
+  });
+
+  test('a consumer that throws ends it with that error', async () => {
+    const server = await serve((_, response) => response.write('x'));
+    const stop = new FairleadError('stop', 'stop');
+    const watching = client({ server: server.url }).watch(
+      NODES,
+      {},
+      () => {
+        throw stop;
+      },
+      new AbortController().signal,
+    );
+    await assert.rejects(watching, stop);
+  });
+});
+
+describe('TLS', () => {
+  let authority: CertificateAuthority;
+  before(() => {
+    authority = new CertificateAuthority();
+  });
+  after(() => authority.close());
+
+  const hello: Handler = (asked, response) => reply(response, 200, { path: asked.path });
+
+  test('the CA is checked, and the name', async () => {
+    const server = await serve(hello, authority.issue('server', ['IP:127.0.0.1']));
+    await client({ server: server.url, ca: { text: authority.ca } }).get(node('n'));
+    await client({ server: server.url, insecureSkipTlsVerify: true }).get(node('n'));
+    const unknown = await failure(client({ server: server.url }).get(node('n')));
+    assert.equal(unknown.code, 'kube-tls');
+    assert.match(unknown.message, /not signed by the expected CA/);
+    const named = await serve(hello, authority.issue('named', ['DNS:api.example']));
+    const wrong = await failure(client({ server: named.url, ca: { text: authority.ca } }).get(node('n')));
+    assert.match(wrong.message, /certificate is for another name/);
+    await client({ server: named.url, ca: { text: authority.ca }, tlsServerName: 'api.example' }).get(
+      node('n'),
+    );
+    const garbage = await failure(client({ server: named.url, ca: { text: 'no PEM' } }).get(node('n')));
+    assert.ok(garbage instanceof ConnectionError);
+  });
+
+  test('an expired server certificate says so', async () => {
+    const server = await serve(hello, authority.issue('old', ['IP:127.0.0.1'], -1));
+    const error = await failure(client({ server: server.url, ca: { text: authority.ca } }).get(node('n')));
+    assert.match(error.message, /the API server's certificate has expired/);
+    assert.match(error.hint ?? '', /clock/);
+  });
+
+  test('a CA file that is renewed together with the server', async () => {
+    const other = new CertificateAuthority('new CA');
+    closers.push(() => other.close());
+    const file = join(folder(), 'ca.crt');
+    writeFileSync(file, authority.ca);
+    const server = await serve(hello, other.issue('server', ['IP:127.0.0.1']));
+    const c = client({ server: server.url, ca: { file } });
+    await failure(c.get(node('n')));
+    writeFileSync(file, other.ca);
+    await c.get(node('n'));
+  });
+
+  test('client certificate, by data in a kubeconfig; an expired one says so', async () => {
+    const pair = authority.issue('system:node:n1');
+    const server = await serve(
+      (_, response) => {
+        const peer = (response.socket as TLSSocket).getPeerCertificate();
+        if (peer.subject?.CN === 'system:node:n1') reply(response, 200, { metadata: { name: 'n' } });
+        else reply(response, 401, status(401, 'Unauthorized', 'Unauthorized'));
+      },
+      {
+        ...authority.issue('server2', ['IP:127.0.0.1']),
+        ca: authority.ca,
+        requestCert: true,
+        rejectUnauthorized: false,
+      },
+    );
+    const base64 = (text: string) => Buffer.from(text).toString('base64');
+    const kubeconfig = join(folder(), 'config');
+    writeFileSync(
+      kubeconfig,
+      JSON.stringify({
+        contexts: [{ name: 'a', context: { cluster: 'c', user: 'u' } }],
+        clusters: [
+          { name: 'c', cluster: { server: server.url, 'certificate-authority-data': base64(authority.ca) } },
+        ],
+        users: [
+          {
+            name: 'u',
+            user: { 'client-certificate-data': base64(pair.cert), 'client-key-data': base64(pair.key) },
+          },
+        ],
+      }),
+    );
+    await client({ kubeconfig, context: 'a' }).get(node('n'));
+    const old = authority.issue('expired', [], -1);
+    const c = client({
+      server: server.url,
+      ca: { text: authority.ca },
+      clientCertificate: { text: old.cert },
+      clientKey: { text: old.key },
+    });
+    assert.match((await failure(c.get(node('n')))).hint ?? '', /the client certificate expired on 20/);
+  });
+});

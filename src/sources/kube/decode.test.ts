@@ -1,0 +1,167 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { rawNode } from '../../../test/support/kube-server.ts';
+import { decodeEvent, decodeObject, decodePage } from './decode.ts';
+import { DecodeError, statusError } from './errors.ts';
+import { parseFacts } from './facts.ts';
+import { Interner } from './interner.ts';
+import type { AnyKind, KubeSource } from './kind.ts';
+import { LineSplitter } from './lines.ts';
+import { NODES } from './resource.ts';
+import { ALL_KINDS } from './sources.ts';
+
+/** Runs it; only the decoder's own error may come out. */
+function typed(run: () => unknown): void {
+  try {
+    run();
+  } catch (error) {
+    assert.ok(error instanceof DecodeError, `untyped: ${error}`);
+  }
+}
+
+describe('lines', () => {
+  test('whatever the chunks: the same lines, UTF-8 intact', () => {
+    const part = fc.string({ unit: 'grapheme' }).map((text) => text.replaceAll('\n', ''));
+    fc.assert(
+      fc.property(fc.array(part), fc.array(fc.nat({ max: 200 })), (lines, cuts) => {
+        const bytes = Buffer.from(lines.map((l) => `${l}\n`).join(''));
+        const seen: string[] = [];
+        const splitter = new LineSplitter((line) => seen.push(line));
+        const places = [0, ...cuts.map((c) => c % (bytes.length + 1)).sort((a, b) => a - b), bytes.length];
+        for (let i = 1; i < places.length; i++) splitter.push(bytes.subarray(places[i - 1], places[i]));
+        assert.deepEqual(
+          seen,
+          lines.map((l) => Buffer.from(l).toString()).filter((l) => l !== ''),
+        );
+        assert.equal(splitter.held, 0);
+      }),
+    );
+  });
+
+  test('a line without end is refused before memory runs out', () => {
+    const splitter = new LineSplitter(() => {});
+    const chunk = Buffer.alloc(1024 * 1024, 'x');
+    assert.throws(() => {
+      for (let i = 0; i < 64; i++) splitter.push(chunk);
+    }, DecodeError);
+  });
+});
+
+describe('anything at all', () => {
+  const key = fc.constantFrom(
+    ...[
+      'metadata',
+      'name',
+      'labels',
+      'annotations',
+      'spec',
+      'podCIDRs',
+      'podCIDR',
+      'status',
+      'addresses',
+      'address',
+    ],
+    ...[
+      'conditions',
+      'type',
+      'podIPs',
+      'ip',
+      'phase',
+      'object',
+      'items',
+      'message',
+      'details',
+      '__proto__',
+      'reason',
+    ],
+    'fairlead.io/node-facts',
+  );
+  const leaf = fc.oneof(
+    fc.constantFrom<unknown>(
+      'ADDED',
+      'ERROR',
+      'InternalIP',
+      'NetworkUnavailable',
+      '10.0.0.1/24',
+      '{"version":1}',
+      null,
+    ),
+    fc.jsonValue(),
+  );
+  const anything = fc.letrec((tie) => ({
+    node: fc.oneof(
+      { depthSize: 'small' },
+      leaf,
+      fc.array(tie('node'), { maxLength: 3 }),
+      fc.dictionary(key, tie('node'), { maxKeys: 6 }),
+    ),
+  })).node;
+
+  test('as a line of a watch', () => {
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          fc.string(),
+          anything.map((v) => JSON.stringify(v) ?? ''),
+        ),
+        (line) => {
+          typed(() => decodeEvent(line));
+          typed(() => decodeObject(line));
+        },
+      ),
+    );
+  });
+
+  test('as bytes of a watch', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => {
+        typed(() => new LineSplitter(decodeEvent).push(Buffer.from(bytes)));
+      }),
+    );
+  });
+
+  test('as a list, and as a Status', () => {
+    fc.assert(
+      fc.property(anything, (value) => {
+        const object = Object(value) as Record<string, unknown>;
+        typed(() => decodePage(object));
+        statusError(500, object, undefined, { verb: 'watch', ref: NODES });
+      }),
+    );
+  });
+
+  test('as an object of each kind: projected all the same, and frozen', () => {
+    const project = <S extends KubeSource>(kind: AnyKind & { source: S }, raw: Record<string, unknown>) => {
+      kind.key(raw);
+      return kind.project(raw, new Interner());
+    };
+    fc.assert(
+      fc.property(anything, fc.constantFrom(...ALL_KINDS), (value, kind) => {
+        const object = project(kind, Object(value) as Record<string, unknown>);
+        assert.ok(Object.isFrozen(object));
+        JSON.stringify(object);
+      }),
+    );
+  });
+
+  test('as the facts annotation', () => {
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          fc.string(),
+          anything.map((v) => JSON.stringify(v) ?? ''),
+        ),
+        (text) => {
+          parseFacts(text);
+        },
+      ),
+    );
+  });
+});
+
+test('an event as the API sends it', () => {
+  const event = decodeEvent(JSON.stringify({ type: 'ADDED', object: rawNode('n1', '7') }));
+  assert.equal(event.type, 'ADDED');
+  assert.deepEqual(decodePage({ metadata: { resourceVersion: '1' }, items: null }).items, []);
+});
