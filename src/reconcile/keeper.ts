@@ -375,9 +375,9 @@ export class Keeper {
   }
 }
 
-/** The outcome of a row that another row of its transaction took down. */
+/** The outcome of a row that another row of its transaction took down, see `Target.apply`. */
 function isRolledBack(error: Error): boolean {
-  return (error instanceof FairleadError && error.code === 'rolled-back') || error.message === 'rolled back';
+  return error.message.startsWith('rolled back');
 }
 
 function joined(a: ReadonlySet<string> | 'all', b: ReadonlySet<string> | 'all'): Set<string> | 'all' {

@@ -21,7 +21,7 @@ export interface FakeHostLink {
 }
 
 /** Things on a link, which go when it goes. */
-const ON_LINK: readonly TargetName[] = ['address', 'neighbor', 'fdb', 'route'];
+const ON_LINK: readonly TargetName[] = ['address', 'neighbor', 'fdb', 'route', 'sysctl'];
 
 /**
  * A machine in memory. It knows what a kernel would refuse, what goes along when a link goes, which notifications come and which do
@@ -35,6 +35,8 @@ export class FakeMachine {
   diskFull = false;
   /** Rows that a target was told to write, right or wrong: rows that are right must not add to it. */
   writes = 0;
+  /** Hears of what the agent wrote. */
+  wrote: ((target: TargetName, key: string, body: unknown) => void) | undefined;
   readonly #things = new Map<TargetName, Map<string, Thing>>();
   readonly #before = new Map<string, string>();
   readonly #listeners = new Map<TargetName, Set<(keys: Iterable<string> | 'unknown') => void>>();
@@ -192,10 +194,10 @@ export class FakeMachine {
       if (!equal(before.type, after.type)) this.#loseOn(key, ON_LINK);
       else if (before.up && !after.up) this.#loseOn(key, ['route', 'neighbor']);
     }
-    if (target === 'sysctl' && !present?.ours) {
-      this.#before.set(key, (present?.body as SysctlBody | undefined)?.value ?? '0');
-    }
+    if (target === 'sysctl' && present && !present.ours)
+      this.#before.set(key, (present.body as SysctlBody).value);
     this.#table(target).set(key, { body: wanted, ours: true });
+    this.wrote?.(target, key, wanted);
   }
 
   #remove(target: TargetName, key: string): void {
@@ -252,6 +254,7 @@ export class FakeMachine {
 }
 
 function standsOn(target: TargetName, body: unknown, link: string): boolean {
+  if (target === 'sysctl') return (body as SysctlBody).path.includes(`/${link}/`);
   if (target === 'route') return (body as RouteBody).nextHops.some((hop) => hop.dev === link);
   return (body as { dev?: string }).dev === link;
 }
