@@ -26,7 +26,7 @@ export class Pods {
         onSync: (pods) => {
           const alive = new Set(pods.map((pod) => pod.metadata.uid));
           for (const [uid, worker] of this.#workers)
-            if (!alive.has(uid)) this.#end(uid, worker, { tell: false });
+            if (!alive.has(uid)) void this.#end(uid, worker, { tell: false });
           for (const pod of pods) this.#changed(pod);
         },
         onEvent: (type, pod) => (type === 'DELETED' ? this.#gone(pod) : this.#changed(pod)),
@@ -60,12 +60,12 @@ export class Pods {
     const worker = this.#workers.get(uid);
     if (pod.metadata.deletionTimestamp) {
       // The lab's pods have nothing to finish: their grace is over at once, as for a process that ends on SIGTERM.
-      if (worker) this.#end(uid, worker, { tell: true });
+      if (worker) void this.#end(uid, worker, { tell: true });
       return;
     }
     const node = pod.spec.nodeName === undefined ? undefined : this.#nodes.get(pod.spec.nodeName);
     const finished = pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed';
-    if (worker && finished) this.#end(uid, worker, { tell: false });
+    if (worker && finished) void this.#end(uid, worker, { tell: false });
     if (worker || !node || finished) return;
     this.#workers.set(uid, new PodWorker(this.#api, node, pod, this.#endings.get(podKey(pod))));
   }
@@ -74,7 +74,7 @@ export class Pods {
     this.#controllers.podGone(pod);
     const uid = pod.metadata.uid ?? '';
     const worker = this.#workers.get(uid);
-    if (worker) this.#end(uid, worker, { tell: false });
+    if (worker) void this.#end(uid, worker, { tell: false });
   }
 
   #end(uid: string, worker: PodWorker, how: { tell: boolean }): Promise<void> {

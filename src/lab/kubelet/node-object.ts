@@ -1,4 +1,4 @@
-import { isStatus, type KubeObject, type LabApi, STRATEGIC } from '../api/client.ts';
+import { isStatus, type KubeObject, type LabApi, MERGE, STRATEGIC } from '../api/client.ts';
 
 /** A Node as far as the lab reads it. */
 export interface NodeObject extends KubeObject {
@@ -75,17 +75,21 @@ export class NodeRegistration {
     try {
       await this.#api.create(NODES, node);
     } catch (error) {
+      // A Node that is there from before keeps what others have said on it.
       if (!isStatus(error, 409)) throw error;
+      return;
     }
-    // The status of a creation may be dropped by the server; the subresource is the place where it counts.
-    await this.#patchStatus(node.status);
+    // The status of a creation may be dropped by the server; the subresource is where it counts. Not a strategic patch: two addresses
+    // of one type are one entry to it.
+    await this.#api.patch(`${NODES}/${name}/status`, { status: node.status }, MERGE);
   }
 
   /** Sets the Ready condition; `reason` absent = ready. Writes only changes. */
   async setReady(reason: string | undefined): Promise<void> {
     const words = reason ?? '';
     if (this.#ready === words) return;
-    await this.#patchStatus({ conditions: [readyCondition(reason)] });
+    const status = { conditions: [readyCondition(reason)] };
+    await this.#api.patch(`${NODES}/${this.#node.name}/status`, { status }, STRATEGIC);
     this.#ready = words;
   }
 
@@ -146,10 +150,6 @@ export class NodeRegistration {
         systemUUID: this.#node.name,
       },
     };
-  }
-
-  async #patchStatus(status: unknown): Promise<void> {
-    await this.#api.patch(`${NODES}/${this.#node.name}/status`, { status }, STRATEGIC);
   }
 }
 

@@ -238,7 +238,6 @@ export class LabNode {
     while (!this.#closing.signal.aborted) {
       await this.#registration.heartbeat().catch((error: unknown) => this.log(`heartbeat: ${error}`));
       await this.#pause(HEARTBEAT);
-      });
     }
   }
 
