@@ -1,8 +1,10 @@
 import type { Node } from '../../model/cluster/node.ts';
+import type { Cidr } from '../../model/net/cidr.ts';
 import type { Problem } from '../../model/problem.ts';
+import type { Row } from '../../model/rows/row.ts';
 import type { NodeIndex } from '../nodes/node-index.ts';
 import { nothing, type UnitPlan } from '../planner.ts';
-import { choosePair } from './choice.ts';
+import { choosePair, type Pair } from './choice.ts';
 import { carriedPrefixes } from './prefixes.ts';
 import { transportOf } from './registry.ts';
 import type { Self } from './underlay.ts';
@@ -27,5 +29,20 @@ export function planPeer(self: Self, index: NodeIndex, peer: Node): UnitPlan {
     return { rows: [], problems: told };
   }
   const plan = transport.peer(pair.carrier, self, peer, prefixes);
-  return { rows: plan.rows, problems: [...told, ...plan.problems] };
+  const rows = [...plan.rows, ...standby(pair, self, peer, prefixes)];
+  return { rows, problems: [...told, ...plan.problems] };
+}
+
+/**
+ * Everything but the routes, for carriers that a route of this peer may still go by, or soon will: a route that failed to move
+ * keeps what it stands on until we have taken the old carrier back, which waits for all routes.
+ */
+function standby(pair: Pair, self: Self, peer: Node, prefixes: readonly Cidr[]): Row[] {
+  const carriers = new Set([...(self.facts?.uses ?? []), pair.wanted ?? '']);
+  carriers.delete(pair.carrier ?? '');
+  return [...carriers].sort().flatMap((carrier) => {
+    const transport = transportOf(carrier);
+    if (!transport || transport.refuses(carrier, self, peer) !== undefined) return [];
+    return transport.peer(carrier, self, peer, prefixes).rows.filter((row) => row.target !== 'route');
+  });
 }

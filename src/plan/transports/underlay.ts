@@ -172,7 +172,7 @@ function underlayProblems(
     problems.push({
       object: 'setting underlayLink',
       message: `this machine has no link "${named}"`,
-      hint: `name one of ${[...links.keys()].sort().join(', ')}, or leave it out`,
+      hint: 'name a link that `ip link` shows, or leave the setting out',
     });
   } else if (named !== undefined) {
     problems.push({ object: `link ${named}`, message: 'has no address, so it cannot carry the underlay' });

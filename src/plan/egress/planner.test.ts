@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { node, type Planned, plan, rowsOf } from '../../../test/support/plan-worlds.ts';
+import { cidr } from '../../model/net/cidr.ts';
+import { ip } from '../../model/net/ip.ts';
+import { egressPlanner } from './planner.ts';
+
+const planners = [egressPlanner];
+const n1 = node(1);
+
+/** Elements by set, sorted. */
+function sets(planned: Planned): Record<string, string[]> {
+  const all: Record<string, string[]> = {};
+  for (const { body } of rowsOf(planned, 'nft')) {
+    if (body.kind === 'set') all[body.name] ??= [];
+    if (body.kind === 'element') all[body.set] = [...(all[body.set] ?? []), ...body.key].sort();
+  }
+  return all;
+}
+
+function chain(planned: Planned, name: string) {
+  return rowsOf(planned, 'nft').find((row) => row.key === `chain ${name}`)?.body;
+}
+
+test('sets hold the pods and addresses of all nodes, both families', () => {
+  const n2 = node(2, { externalAddresses: [ip('203.0.113.2')] });
+  const exclude = ['192.0.2.0/24', '192.0.2.0/25', '198.51.100.7/32', '2001:db8:f::/48'].map(cidr);
+  const planned = plan(planners, { config: { masquerade: { enabled: true, exclude } }, nodes: [n1, n2] });
+  assert.deepEqual(sets(planned), {
+    'pod-cidrs-v4': ['10.244.1.0/24', '10.244.2.0/24'],
+    'pod-cidrs-v6': ['fd00:244:1::/64', 'fd00:244:2::/64'],
+    'node-ips-v4': ['10.0.0.1', '10.0.0.2', '203.0.113.2'],
+    'node-ips-v6': ['2001:db8::1', '2001:db8::2'],
+    'no-masquerade-v4': ['192.0.2.0/24', '198.51.100.7'],
+    'no-masquerade-v6': ['2001:db8:f::/48'],
+  });
+});
+
+test('ranges of a set never overlap, whatever Nodes claim', () => {
+  const inside = node(2, { podCidrs: [cidr('10.244.1.0/25')] });
+  const twice = node(3, { podCidrs: [...n1.podCidrs] });
+  assert.deepEqual(sets(plan(planners, { nodes: [n1, inside, twice] }))['pod-cidrs-v4'], ['10.244.1.0/24']);
+  assert.deepEqual(sets(plan(planners, { nodes: [n1, inside, twice] }))['pod-cidrs-v6'], ['fd00:244:1::/64']);
+});
+
+test('only packets of our own pods are looked at, and the last rule masquerades', () => {
+  const planned = plan(planners, { nodes: [n1, node(2)] });
+  const entry = chain(planned, 'masquerade');
+  assert.ok(entry?.kind === 'chain');
+  assert.deepEqual(entry.hook, { type: 'nat', hook: 'postrouting', priority: 100, policy: 'accept' });
+  assert.deepEqual(entry.rules[0]?.exprs, [
+    { expr: 'meta', key: 'nfproto', dreg: 8 },
+    { expr: 'cmp', op: 'eq', sreg: 8, data: '02' },
+    { expr: 'payload', base: 'network', offset: 12, length: 3, dreg: 8 },
+    { expr: 'cmp', op: 'eq', sreg: 8, data: '0af401' },
+    { expr: 'verdict', verdict: { verdict: 'jump', chain: 'masquerade-pods' } },
+  ]);
+  assert.equal(entry.rules.length, 2);
+  const pods = chain(planned, 'masquerade-pods');
+  assert.ok(pods?.kind === 'chain');
+  assert.deepEqual(
+    pods.rules.map((rule) => rule.comment),
+    ['ipv4', 'ipv6']
+      .flatMap(() => [
+        'pod to pod keeps its source',
+        'pod to node keeps its source',
+        'setting masquerade.exclude',
+        'stays on the link',
+        'stays on the link',
+      ])
+      .concat('to the outside'),
+  );
+  assert.deepEqual(pods.rules.at(-1)?.exprs, [{ expr: 'masquerade', flags: 16 }]);
+});
+
+test('one family of pods, one family of sets', () => {
+  const four = plan(planners, { nodes: [node(1, { podCidrs: [cidr('10.244.1.0/24')] }), node(2)] });
+  assert.deepEqual(Object.keys(sets(four)).sort(), ['no-masquerade-v4', 'node-ips-v4', 'pod-cidrs-v4']);
+});
+
+test('the clamp is its own setting', () => {
+  const clamp = (clampMss: boolean) =>
+    chain(
+      plan(planners, { config: { clampMss, masquerade: { enabled: false, exclude: [] } }, nodes: [n1] }),
+      'clamp-mss',
+    );
+  assert.equal(clamp(false), undefined);
+  const body = clamp(true);
+  assert.ok(body?.kind === 'chain');
+  assert.equal(body.hook?.priority, -150);
+  assert.equal(body.rules.length, 4);
+  assert.deepEqual(body.rules[0]?.exprs.slice(-3), [
+    { expr: 'rt', key: 'tcpmss', dreg: 8 },
+    { expr: 'byteorder', sreg: 8, dreg: 8, op: 'hton', length: 2, size: 2 },
+    { expr: 'exthdr-set', op: 'tcpopt', type: 2, offset: 2, length: 2, sreg: 8 },
+  ]);
+});
+
+test('nothing without a pod CIDR of our own; a kernel without nftables is told', () => {
+  assert.deepEqual(plan(planners, { nodes: [node(1, { podCidrs: [] }), node(2)] }).rows, []);
+  const planned = plan(planners, { nodes: [n1], missing: { nftables: 'the kernel has no nf_tables' } });
+  assert.deepEqual(planned.rows, []);
+  assert.match(planned.problems.join(), /the kernel has no nf_tables/);
+});

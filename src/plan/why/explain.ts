@@ -1,0 +1,173 @@
+import type { Node } from '../../model/cluster/node.ts';
+import { contains, nthAddress } from '../../model/net/cidr.ts';
+import { FAMILIES, type Family, familyOf, type Ip } from '../../model/net/ip.ts';
+import { nftChainKey } from '../../model/rows/nft.ts';
+import type { RowRef } from '../../model/rows/row.ts';
+import type { World } from '../../model/world.ts';
+import { FROM_PODS_CHAIN } from '../egress/names.ts';
+import { masquerades } from '../egress/planner.ts';
+import { type NodeIndex, nodeIndex } from '../nodes/node-index.ts';
+import { choosePair } from '../transports/choice.ts';
+import { planPeer } from '../transports/peer-plan.ts';
+import { type Self, selfOf } from '../transports/underlay.ts';
+import { type End, findEnd } from './ends.ts';
+
+/** One place on the path of a packet, as the World says; the agent adds the rows' states and the kernel's own answers. */
+export interface PathStep {
+  /** `pod default/a`, `node n1`, `underlay`, `outside`. */
+  readonly at: string;
+  readonly text: string;
+  /** The row that makes it so. */
+  readonly row?: RowRef;
+  /** What to ask this machine's kernel, to see whether it agrees. */
+  readonly lookup?: { readonly from: Ip | undefined; readonly to: Ip };
+}
+
+export interface Path {
+  readonly from: string;
+  readonly to: string;
+  readonly steps: readonly PathStep[];
+  /** `unknown` where another node decides, or nobody knows who has the address. */
+  readonly reachable: 'yes' | 'no' | 'unknown';
+}
+
+/**
+ * The way of a packet between two ends, each a pod (`namespace/name`, or a name that only one pod has), a node's name, or an
+ * address. Every family that both ends have is followed.
+ */
+export function explainPath(world: World, from: string, to: string): Path {
+  const self = selfOf(world);
+  const path = { from, to };
+  if (!self) {
+    const text = 'the configuration or the own Node object is not known yet';
+    return { ...path, steps: [{ at: 'node', text }], reachable: 'unknown' };
+  }
+  const index = nodeIndex(world);
+  const source = findEnd(world, index, from);
+  const target = findEnd(world, index, to);
+  for (const end of [source, target])
+    if (end.kind === 'unknown')
+      return { ...path, steps: [{ at: end.title, text: end.why }], reachable: 'unknown' };
+  const families = FAMILIES.filter((family) => addressOf(source, family) && addressOf(target, family));
+  if (families.length === 0) {
+    const text = `${source.title} and ${target.title} have no address family in common`;
+    return { ...path, steps: [{ at: source.title, text }], reachable: 'no' };
+  }
+  const verdicts = families.map((family) => follow(self, index, source, target, family));
+  const answers = verdicts.map(({ reachable }) => reachable);
+  const reachable =
+    answers.find((answer) => answer === 'no') ?? answers.find((a) => a === 'unknown') ?? 'yes';
+  return { ...path, steps: verdicts.flatMap(({ steps }) => steps), reachable };
+}
+
+type Leg = Pick<Path, 'steps' | 'reachable'>;
+
+const addressOf = (end: End, family: Family): Ip | undefined => end.ips.find((ip) => familyOf(ip) === family);
+
+function follow(self: Self, index: NodeIndex, source: End, target: End, family: Family): Leg {
+  const from = addressOf(source, family);
+  const to = addressOf(target, family);
+  if (from === undefined || to === undefined) return { steps: [], reachable: 'unknown' };
+  const start: PathStep = { at: source.title, text: startText(source, from, to) };
+  const arrival: PathStep = { at: target.title, text: `${to} receives it` };
+  if (source.node !== self.name) return elsewhere(self, start, source, target);
+  if (target.node === source.node) {
+    const text =
+      target.kind === 'pod'
+        ? `${to} is on the same node: delivered by its bridge`
+        : `${to} is this node's own`;
+    return {
+      steps: [start, { at: `node ${self.name}`, text, lookup: { from: undefined, to } }, arrival],
+      reachable: 'yes',
+    };
+  }
+  const peer = target.node === undefined ? undefined : index.get(target.node);
+  if (target.kind === 'pod' && peer) return toPod(self, index, peer, start, arrival, to);
+  return toOutside(self, index, start, from, to, source.kind === 'pod');
+}
+
+function startText(source: End, from: Ip, to: Ip): string {
+  if (source.kind !== 'pod') return `sends ${from} → ${to}`;
+  return `sends ${from} → ${to} to its gateway${source.cidr ? ` ${nthAddress(source.cidr, 1)}` : ''}`;
+}
+
+function elsewhere(self: Self, start: PathStep, source: End, target: End): Leg {
+  const where = source.node === undefined ? 'outside the cluster' : `on ${source.node}`;
+  const text = `begins ${where}, so what is done there is decided there; ask ${source.node ? `the agent of ${source.node}` : 'there'}`;
+  const here =
+    target.node === self.name
+      ? [{ at: target.title, text: 'is on this node, which delivers to its bridge' }]
+      : [];
+  return { steps: [start, { at: `node ${source.node ?? '?'}`, text }, ...here], reachable: 'unknown' };
+}
+
+function toPod(self: Self, index: NodeIndex, peer: Node, start: PathStep, arrival: PathStep, to: Ip): Leg {
+  const pair = choosePair(self, peer);
+  const { rows, problems = [] } = planPeer(self, index, peer);
+  const route = rows.find((row) => row.target === 'route' && contains(row.body.dst, to));
+  const at = `node ${self.name}`;
+  if (route?.target !== 'route') {
+    const reasons = problems.map(({ object, message }) => `${object}: ${message}`);
+    const text = `has no route to ${to} on ${peer.name}: ${reasons.join('; ') || pair.reason}`;
+    return { steps: [start, { at, text }], reachable: 'no' };
+  }
+  const [hop] = route.body.nextHops;
+  const steps: PathStep[] = [
+    start,
+    {
+      at,
+      text: `${route.body.dst} via ${hop?.via} dev ${hop?.dev} (${pair.transport}: ${pair.reason}); the source stays ${start.text.split(' ')[1]}`,
+      row: { target: 'route', key: route.key },
+      lookup: { from: undefined, to },
+    },
+  ];
+  const fdb = rows.find((row) => row.target === 'fdb' && row.body.dev === hop?.dev);
+  if (fdb?.target === 'fdb') {
+    const text = `${pair.carrier} from ${self.underlay[familyOf(fdb.body.dst)]?.address} to ${fdb.body.dst}, ${peer.name}`;
+    steps.push({
+      at: 'underlay',
+      text,
+      row: { target: 'fdb', key: fdb.key },
+      lookup: { from: undefined, to: fdb.body.dst },
+    });
+  }
+  steps.push({ at: `node ${peer.name}`, text: `delivers to its bridge` }, arrival);
+  return { steps, reachable: 'yes' };
+}
+
+function toOutside(self: Self, index: NodeIndex, start: PathStep, from: Ip, to: Ip, isPod: boolean): Leg {
+  const at = `node ${self.name}`;
+  const holder = [...index.withAddress(to)][0];
+  const kept = !isPod ? 'it is the node itself that sends' : keptSource(self, index, to);
+  const text =
+    kept === undefined
+      ? `masquerades: ${to} sees the address of ${self.name}, not ${from}`
+      : `${to} sees the source ${from}: ${kept}`;
+  const row: RowRef | undefined =
+    isPod && masquerades(self) ? { target: 'nft', key: nftChainKey(FROM_PODS_CHAIN) } : undefined;
+  const where = holder === undefined ? `outside ${to}` : `node ${holder}`;
+  return {
+    steps: [
+      start,
+      { at, text, ...(row && { row }) },
+      { at, text: `goes the node's own way to ${to}`, lookup: { from: undefined, to } },
+      { at: where, text: holder === undefined ? 'is no address of this cluster' : 'receives it' },
+    ],
+    reachable: holder === undefined ? 'unknown' : 'yes',
+  };
+}
+
+/** Why packets of pods to this address keep their source; `undefined` when they are masqueraded. */
+function keptSource(self: Self, index: NodeIndex, to: Ip): string | undefined {
+  if (!masquerades(self)) return 'masquerade is switched off';
+  const { exclude } = self.config.masquerade;
+  const excluded = exclude.find((cidr) => contains(cidr, to));
+  if (excluded !== undefined) return `it is in ${excluded} of setting masquerade.exclude`;
+  const [cidr] = index.cidrs.overlapping(to.includes(':') ? `${to}/128` : `${to}/32`);
+  if (cidr !== undefined) return `${cidr} is a pod CIDR`;
+  for (const node of index.nodes()) {
+    if ([...node.addresses, ...node.externalAddresses].includes(to))
+      return `it is an address of Node ${node.name}`;
+  }
+  return undefined;
+}
