@@ -58,16 +58,21 @@ export function linkTarget(nl: NetlinkTransport): Target<LinkBody> {
 }
 
 function same(wanted: LinkBody, found: LinkBody): boolean {
-  const type: FoundVxlan = found.type;
   return (
     wanted.mtu === found.mtu &&
     (wanted.mac === undefined || wanted.mac === found.mac) &&
     wanted.up === found.up &&
     wanted.alias === found.alias &&
-    keepsDevice(wanted.type, type) &&
-    wanted.type.local === type.local &&
-    wanted.type.underlay === type.underlay &&
-    type.altered === undefined
+    sameType(wanted.type, found.type)
+  );
+}
+
+function sameType(wanted: VxlanLink, found: FoundVxlan): boolean {
+  return (
+    keepsDevice(wanted, found) &&
+    wanted.local === found.local &&
+    wanted.underlay === found.underlay &&
+    found.altered === undefined
   );
 }
 
@@ -137,16 +142,20 @@ async function put(nl: NetlinkTransport, wanted: LinkBody): Promise<void> {
     current = undefined;
   }
   current ??= await create(nl, wanted, data);
-  // VNI and port are repeated as they are: the kernel refuses to change them and takes what is equal.
+  const title = `set link ${wanted.name}`;
+  // The kernel takes neither the port (even the same) nor the MTU together with what is vxlan's own.
+  const { port: _port, ...changeable } = data;
+  const was = bodyOf(current, new Map([[underlay.index, underlay.name]])).type;
+  if (!sameType(wanted.type, was)) await must(nl, setLink(current.index, { vxlan: changeable }), title);
   const change = setLink(current.index, {
     mtu: wanted.mtu,
     alias: wanted.alias,
     noAutoAddress: true,
-    up: wanted.up,
     ...(wanted.mac === undefined || wanted.mac === current.mac ? {} : { mac: wanted.mac }),
-    vxlan: data,
   });
-  await must(nl, change, `set link ${wanted.name}`);
+  await must(nl, change, title);
+  // After the above: a link that comes up makes itself a fe80:: address, unless it was told not to.
+  if (wanted.up !== current.up) await must(nl, setLink(current.index, { up: wanted.up }), title);
 }
 
 async function create(nl: NetlinkTransport, wanted: LinkBody, data: VxlanData): Promise<Link> {

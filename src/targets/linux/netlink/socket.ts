@@ -1,5 +1,4 @@
 /** The netlink transport on real sockets: one for changes and questions, one for dumps, one for each subscription. */
-import type { Closer, Outcome } from '../../../reconcile/target.ts';
 import { isSocketError, type PollHandle, socketAddon } from './addon.ts';
 import { attributes, eachMessage, type NetlinkMessage, text } from './attributes.ts';
 import {
@@ -28,7 +27,14 @@ import {
 } from './constants.ts';
 import { faultArmed, kernelChanged } from './fault.ts';
 import { inNetworkNamespace } from './netns.ts';
-import { AmbiguousError, NetlinkError, type NetlinkTransport, type TransactOptions } from './transport.ts';
+import {
+  AmbiguousError,
+  NetlinkError,
+  type NetlinkOutcome,
+  type NetlinkTransport,
+  type Subscription,
+  type TransactOptions,
+} from './transport.ts';
 
 /** Messages a send: 10,000 routes in sends of 500 block the loop for 8 ms at most, and larger sends are no faster. */
 const MESSAGES_PER_SEND = faultArmed ? 1 : 400;
@@ -41,7 +47,7 @@ const ANSWER_TIMEOUT_SECONDS = 10;
 /** Datagrams taken from a subscription in one turn of the event loop. */
 const EVENTS_PER_TURN = 64;
 
-const DONE: Outcome = { ok: true };
+const DONE: NetlinkOutcome = { ok: true };
 /** NLMSGERR_ATTR_MSG: the kernel's own words. */
 const EXTENDED_ACK = attributes({ words: [1, text] });
 
@@ -60,7 +66,7 @@ class NetlinkSocket implements NetlinkTransport {
   readonly #addon = socketAddon();
   readonly #protocol: number;
   readonly #namespace: string | undefined;
-  readonly #subscriptions = new Set<Closer>();
+  readonly #subscriptions = new Set<Subscription>();
   readonly #buffer = Buffer.allocUnsafeSlow(256 * 1024);
   readonly #outgoing = Buffer.allocUnsafeSlow(BYTES_PER_SEND);
   readonly #changes: number;
@@ -79,8 +85,8 @@ class NetlinkSocket implements NetlinkTransport {
   async transact(
     messages: readonly Uint8Array[],
     options: TransactOptions = {},
-  ): Promise<readonly Outcome[]> {
-    const outcomes = new Array<Outcome>(messages.length).fill(DONE);
+  ): Promise<readonly NetlinkOutcome[]> {
+    const outcomes = new Array<NetlinkOutcome>(messages.length).fill(DONE);
     if (options.oneDatagram) {
       this.#sendAndRead(messages, 0, messages.length, outcomes, options);
       return outcomes;
@@ -96,7 +102,7 @@ class NetlinkSocket implements NetlinkTransport {
 
   async request<T>(message: Uint8Array, read: (reply: NetlinkMessage) => T | undefined): Promise<T[]> {
     const results: T[] = [];
-    const outcomes = new Array<Outcome>(1).fill(DONE);
+    const outcomes = new Array<NetlinkOutcome>(1).fill(DONE);
     const onReply = (reply: NetlinkMessage) => {
       const result = read(reply);
       if (result !== undefined) results.push(result);
@@ -117,11 +123,11 @@ class NetlinkSocket implements NetlinkTransport {
     groups: readonly number[],
     onMessage: (message: NetlinkMessage) => void,
     onLost: () => void,
-  ): Closer {
+  ): Subscription {
     const addon = this.#addon;
     const fd = this.#open();
     let poll: PollHandle;
-    const subscription: Closer = {
+    const subscription: Subscription = {
       close: () => {
         if (!this.#subscriptions.delete(subscription)) return;
         addon.pollStop(poll);
@@ -190,7 +196,7 @@ class NetlinkSocket implements NetlinkTransport {
     messages: readonly Uint8Array[],
     from: number,
     to: number,
-    outcomes: Outcome[],
+    outcomes: NetlinkOutcome[],
     options: TransactOptions,
     changes = true,
   ): void {

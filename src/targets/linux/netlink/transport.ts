@@ -1,7 +1,6 @@
 /** What codecs and targets see of a netlink socket, so that a fake can stand in. */
 import { getSystemErrorMap } from 'node:util';
 import { FairleadError } from '../../../model/errors.ts';
-import type { Closer, Outcome } from '../../../reconcile/target.ts';
 import type { NetlinkMessage } from './attributes.ts';
 
 /** Names and usual words of errno values. */
@@ -29,6 +28,14 @@ export class AmbiguousError extends FairleadError {
   }
 }
 
+/** What became of one request. The same shape as a row's outcome. */
+export type NetlinkOutcome = { readonly ok: true } | { readonly ok: false; readonly error: Error };
+
+/** A running subscription. */
+export interface Subscription {
+  close(): void;
+}
+
 export interface TransactOptions {
   /**
    * All messages go in one datagram and the outcomes are read after it: for nftables, whose batch (NFNL_MSG_BATCH_BEGIN …
@@ -50,7 +57,7 @@ export interface NetlinkTransport {
    * Requests that change the kernel: one outcome a message, in order, refusals as `NetlinkError`. Throws only when an answer was lost
    * (`AmbiguousError`) or nothing could be sent.
    */
-  transact(messages: readonly Uint8Array[], options?: TransactOptions): Promise<readonly Outcome[]>;
+  transact(messages: readonly Uint8Array[], options?: TransactOptions): Promise<readonly NetlinkOutcome[]>;
   /** One question and what `read` makes of its replies (NLM_F_DUMP not set). Throws `NetlinkError` when refused. */
   request<T>(message: Uint8Array, read: (reply: NetlinkMessage) => T | undefined): Promise<T[]>;
   /**
@@ -66,6 +73,6 @@ export interface NetlinkTransport {
     groups: readonly number[],
     onMessage: (message: NetlinkMessage) => void,
     onLost: () => void,
-  ): Closer;
+  ): Subscription;
   close(): void;
 }
