@@ -62,7 +62,11 @@ test('each verb: method, path, content type, body', async () => {
   );
   const c = client({ server: `${server.url}/prefix/` });
   await c.get(node('a/b'));
-  await c.list({ ...PODS, namespace: 'dev' }, { limit: 5, continue: undefined, labelSelector: 'a=b,c' });
+  await c.list(
+    { ...PODS, namespace: 'dev' },
+    { limit: 5, continue: undefined, labelSelector: 'a=b,c' },
+    () => {},
+  );
   await c.create(NODES, { a: 1 });
   await c.update(node('n'), { a: 2 });
   await c.delete(node('n'));
@@ -99,7 +103,7 @@ describe('errors say what to do', () => {
     const words = 'pods is forbidden: User "bob" cannot list resource "pods"';
     const server = await serve((_, response) => reply(response, 403, status(403, 'Forbidden', words)));
     const c = client({ server: server.url, token: { text: SECRET } });
-    const error = await failure(c.list({ ...PODS, namespace: 'dev' }));
+    const error = await failure(c.list({ ...PODS, namespace: 'dev' }, {}, () => {}));
     assert.ok(error instanceof ApiError);
     assert.deepEqual([error.code, error.status, error.reason], ['kube-forbidden', 403, 'Forbidden']);
     assert.equal(error.message, `cannot list pods in namespace dev: ${words} (403 Forbidden)`);
@@ -122,19 +126,22 @@ describe('errors say what to do', () => {
       ),
     );
     const c = client({ server: server.url });
-    const first = await failure(c.list(NODES));
+    const first = await failure(c.list(NODES, {}, () => {}));
     header = false;
-    const second = await failure(c.list(NODES));
+    const second = await failure(c.list(NODES, {}, () => {}));
     assert.ok(first instanceof ApiError && second instanceof ApiError);
     assert.deepEqual([first.retryAfter, second.retryAfter], [7000, 3000]);
   });
 
   test('an answer that is not from Kubernetes', async () => {
     const server = await serve((_, response) => reply(response, 502, '<html>\n  Bad gateway </html>'));
-    const error = await failure(client({ server: server.url }).list(NODES));
+    const error = await failure(client({ server: server.url }).list(NODES, {}, () => {}));
     assert.equal(error.message, 'cannot list nodes: <html> Bad gateway </html> (502)');
     server.handle = (_, response) => reply(response, 200, 'hello');
-    assert.equal((await failure(client({ server: server.url }).list(NODES))).code, 'kube-decode');
+    assert.equal(
+      (await failure(client({ server: server.url }).list(NODES, {}, () => {}))).code,
+      'kube-decode',
+    );
   });
 
   test('nobody there, silence, and an answer cut off', async () => {
@@ -161,7 +168,7 @@ describe('errors say what to do', () => {
     const server = await serve((_, response) =>
       reply(response, 401, status(401, 'Unauthorized', 'Unauthorized')),
     );
-    const error = await failure(client({ server: server.url }).list(NODES));
+    const error = await failure(client({ server: server.url }).list(NODES, {}, () => {}));
     assert.match(error.hint ?? '', /no credentials are configured/);
   });
 
@@ -171,7 +178,7 @@ describe('errors say what to do', () => {
     );
     const payload = Buffer.from(JSON.stringify({ exp: Date.UTC(2020, 0, 1) / 1000 })).toString('base64url');
     const error = await failure(
-      client({ server: server.url, token: { text: `h.${payload}.s` } }).list(NODES),
+      client({ server: server.url, token: { text: `h.${payload}.s` } }).list(NODES, {}, () => {}),
     );
     assert.equal(error.code, 'kube-unauthorized');
     assert.match(error.hint ?? '', /the token expired on 2020-01-01T00:00:00/);

@@ -6,6 +6,7 @@ import { ApiError, apiError, ConnectionError } from './errors.ts';
 import { type Answer, Transport } from './http.ts';
 import { inClusterSettings } from './in-cluster.ts';
 import { loadKubeconfig } from './kubeconfig.ts';
+import { ItemSplitter } from './list-items.ts';
 import type { Raw } from './raw.ts';
 import { type ObjectRef, pathOf, type Verb } from './resource.ts';
 import type { ServerSettings } from './settings.ts';
@@ -40,8 +41,8 @@ const PATCH_TYPES: Readonly<Record<PatchKind, string>> = {
  */
 export interface KubeClient {
   get(ref: ObjectRef, query?: Query): Promise<Raw>;
-  /** One page; `limit` and `continue` go into the query. */
-  list(ref: ObjectRef, query?: Query, signal?: AbortSignal): Promise<Page>;
+  /** One page, its items one by one as they come in; `limit` and `continue` go into the query. */
+  list(ref: ObjectRef, query: Query, onItem: (item: Raw) => void, signal?: AbortSignal): Promise<Page>;
   /**
    * Opens a watch and hands over its bytes as they come: newline-separated JSON. Resolves when the server ends it;
    * rejects with the signal's reason after an abort.
@@ -92,8 +93,11 @@ class HttpKubeClient implements KubeClient {
     return this.#object({ verb: 'get', method: 'GET', ref, query });
   }
 
-  async list(ref: ObjectRef, query?: Query, signal?: AbortSignal): Promise<Page> {
-    return decodePage(await this.#object({ verb: 'list', method: 'GET', ref, query, signal }));
+  async list(ref: ObjectRef, query: Query, onItem: (item: Raw) => void, signal?: AbortSignal): Promise<Page> {
+    const splitter = new ItemSplitter((text) => onItem(decodeObject(text)));
+    const onBytes = (chunk: Buffer): void => splitter.push(chunk);
+    await this.#call({ verb: 'list', method: 'GET', ref, query, signal, onBytes });
+    return decodePage(decodeObject(splitter.end()));
   }
 
   async watch(
@@ -154,6 +158,7 @@ class HttpKubeClient implements KubeClient {
       body: call.body === undefined ? undefined : JSON.stringify(call.body),
       timeout: this.#timeout,
       signal: call.signal,
+      watch: call.verb === 'watch',
       ...(call.onBytes && { onBytes: call.onBytes }),
     });
     if (answer.status >= 200 && answer.status < 300) return answer;

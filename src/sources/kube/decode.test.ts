@@ -8,6 +8,7 @@ import { parseFacts } from './facts.ts';
 import { Interner } from './interner.ts';
 import type { AnyKind, KubeSource } from './kind.ts';
 import { LineSplitter } from './lines.ts';
+import { ItemSplitter } from './list-items.ts';
 import { NODES } from './resource.ts';
 import { ALL_KINDS } from './sources.ts';
 
@@ -35,6 +36,30 @@ describe('lines', () => {
           lines.map((l) => Buffer.from(l).toString()).filter((l) => l !== ''),
         );
         assert.equal(splitter.held, 0);
+      }),
+    );
+  });
+
+  test('a list in any form and any chunks: the same items and the same rest as JSON.parse gives', () => {
+    const item = fc.dictionary(fc.constantFrom('items', 'a"b', 'c\\\\', '[{'), fc.jsonValue(), {
+      maxKeys: 3,
+    });
+    const list = fc.record({
+      before: fc.jsonValue(),
+      metadata: fc.constant({ resourceVersion: '1', items: [{ a: 1 }] }),
+      items: fc.array(item, { maxLength: 5 }),
+      after: fc.jsonValue(),
+    });
+    fc.assert(
+      fc.property(list, fc.array(fc.nat({ max: 2000 })), fc.constantFrom(0, 2), (value, cuts, indent) => {
+        const bytes = Buffer.from(JSON.stringify(value, null, indent));
+        const items: unknown[] = [];
+        const splitter = new ItemSplitter((text) => items.push(JSON.parse(text)));
+        const places = [0, ...cuts.map((c) => c % (bytes.length + 1)).sort((a, b) => a - b), bytes.length];
+        for (let i = 1; i < places.length; i++) splitter.push(bytes.subarray(places[i - 1], places[i]));
+        const whole = JSON.parse(bytes.toString()) as typeof value;
+        assert.deepEqual(items, whole.items);
+        assert.deepEqual(JSON.parse(splitter.end()), { ...whole, items: [] });
       }),
     );
   });
@@ -117,6 +142,12 @@ describe('anything at all', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => {
         typed(() => new LineSplitter(decodeEvent).push(Buffer.from(bytes)));
+        typed(() => new ItemSplitter(decodeObject).push(Buffer.from(bytes)));
+        typed(() =>
+          new ItemSplitter(decodeObject).push(
+            Buffer.from(`{"items":[{${Buffer.from(bytes).toString('latin1')}`),
+          ),
+        );
       }),
     );
   });
@@ -163,5 +194,5 @@ describe('anything at all', () => {
 test('an event as the API sends it', () => {
   const event = decodeEvent(JSON.stringify({ type: 'ADDED', object: rawNode('n1', '7') }));
   assert.equal(event.type, 'ADDED');
-  assert.deepEqual(decodePage({ metadata: { resourceVersion: '1' }, items: null }).items, []);
+  assert.equal(decodePage({ metadata: { resourceVersion: '1' }, items: null }).next, '');
 });

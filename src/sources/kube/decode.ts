@@ -1,5 +1,5 @@
 import { DecodeError } from './errors.ts';
-import { array, type Raw, record, text } from './raw.ts';
+import { type Raw, record, text } from './raw.ts';
 
 /** One line of a watch (apimachinery `metav1.WatchEvent`). */
 export interface WatchEvent {
@@ -7,9 +7,8 @@ export interface WatchEvent {
   readonly object: Raw;
 }
 
-/** One page of a list. */
+/** A page of a list, apart from its items. */
 export interface Page {
-  readonly items: readonly unknown[];
   readonly resourceVersion: string;
   /** Token for the next page; empty on the last one. */
   readonly next: string;
@@ -27,13 +26,13 @@ export function decodeEvent(line: string): WatchEvent {
   return { type: event.type as WatchEvent['type'], object: record(event.object) };
 }
 
-/** Reads one page of a list. Throws `DecodeError`, nothing else. */
+/** Reads a page of a list whose items were taken out. Throws `DecodeError`, nothing else. */
 export function decodePage(body: Raw): Page {
   const meta = record(body.metadata);
   // Go writes an empty list as null.
   if (!Array.isArray(body.items) && body.items !== null) throw new DecodeError('a list has no items');
   if (text(meta.resourceVersion) === '') throw new DecodeError('a list has no metadata.resourceVersion');
-  return { items: array(body.items), resourceVersion: text(meta.resourceVersion), next: text(meta.continue) };
+  return { resourceVersion: text(meta.resourceVersion), next: text(meta.continue) };
 }
 
 /** Parses the body of an answer that must be one JSON object. Throws `DecodeError`, nothing else. */

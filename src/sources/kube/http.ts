@@ -13,6 +13,8 @@ export interface Exchange {
   /** Longest silence before the answer's head, and within the body of an ordinary answer; milliseconds. */
   readonly timeout: number;
   readonly signal: AbortSignal | undefined;
+  /** The body may pause for any length of time; its connection is not shared with other requests' kind. */
+  readonly watch: boolean;
   /** Given every piece of a 2xx body as it comes; absent = the body is collected. */
   readonly onBytes?: (chunk: Buffer) => void;
 }
@@ -71,7 +73,7 @@ export class Transport {
     const agents = secure ? this.#agents.https : this.#agents.http;
     return new Promise<Answer>((resolve, reject) => {
       const request = (secure ? https : http).request({
-        agent: exchange.onBytes ? agents.stream : agents.call,
+        agent: exchange.watch ? agents.stream : agents.call,
         hostname: server.hostname.replace(/^\[|\]$/g, ''),
         port: server.port || (secure ? 443 : 80),
         method: exchange.method,
@@ -113,7 +115,8 @@ function receive(response: http.IncomingMessage, exchange: Exchange, server: URL
     const pieces: Buffer[] = [];
     let size = 0;
     const stream = status < 300 ? exchange.onBytes : undefined;
-    if (!stream) response.setTimeout(exchange.timeout, () => response.destroy(silence(server, exchange)));
+    if (!exchange.watch)
+      response.setTimeout(exchange.timeout, () => response.destroy(silence(server, exchange)));
     response.on('data', (chunk: Buffer) => {
       try {
         if (stream) return stream(chunk);

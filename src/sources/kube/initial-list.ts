@@ -95,8 +95,7 @@ export async function pagedList(list: InitialList): Promise<string> {
       fieldSelector: list.fieldSelector,
       ...(next !== '' && { continue: next }),
     };
-    const page = await list.client.list(list.ref, query, list.request.signal);
-    for (const item of page.items) list.put(record(item));
+    const page = await list.client.list(list.ref, query, list.put, list.request.signal);
     if (page.next === '') return page.resourceVersion;
     next = page.next;
   }

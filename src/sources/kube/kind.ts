@@ -14,6 +14,8 @@ export interface Kind<S extends KubeSource> {
   readonly fieldSelector?: string;
   /** The key in the World's table; empty when the object has no name. */
   key(raw: Raw): string;
+  /** The same of a trimmed object, as the very string that is in it. */
+  keyOf(object: WorldTables[S]): string;
   /** The trimmed, frozen object. Never throws: fields that cannot be used are left out. */
   project(raw: Raw, shared: Interner): WorldTables[S];
 }

@@ -8,6 +8,7 @@ export const namespaces: Kind<'namespaces'> = {
   source: 'namespaces',
   resource: NAMESPACES,
   key: (raw) => text(record(raw.metadata).name),
+  keyOf: (object) => object.name,
   project(raw, shared): Namespace {
     const meta = record(raw.metadata);
     return Object.freeze({

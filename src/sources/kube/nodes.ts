@@ -12,6 +12,7 @@ export const nodes: Kind<'nodes'> = {
   source: 'nodes',
   resource: NODES,
   key: (raw) => text(record(raw.metadata).name),
+  keyOf: (object) => object.name,
   project(raw, shared): Node {
     const meta = record(raw.metadata);
     const spec = record(raw.spec);

@@ -12,6 +12,7 @@ export const pods: Kind<'pods'> = {
     const { namespace, name } = record(raw.metadata);
     return text(name) === '' ? '' : `${text(namespace)}/${text(name)}`;
   },
+  keyOf: (pod) => pod.key,
   project(raw, shared): Pod {
     const meta = record(raw.metadata);
     const spec = record(raw.spec);

@@ -157,7 +157,8 @@ export class Reflector<S extends KubeSource> {
     if (key === '') return;
     const fresh = this.#o.kind.project(raw, this.#shared);
     const known = this.#objects.get(key);
-    objects.set(key, known !== undefined && equal(known, fresh) ? known : fresh);
+    const kept = known !== undefined && equal(known, fresh) ? known : fresh;
+    objects.set(this.#o.kind.keyOf(kept), kept);
   }
 
   async #watch(version: string): Promise<void> {
@@ -215,8 +216,8 @@ export class Reflector<S extends KubeSource> {
       }
       const fresh = kind.project(raw, this.#shared);
       if (equal(this.#objects.get(key), fresh)) return;
-      sink.put(kind.source, key, fresh);
-      this.#objects.set(key, fresh);
+      sink.put(kind.source, kind.keyOf(fresh), fresh);
+      this.#objects.set(kind.keyOf(fresh), fresh);
     } catch (error) {
       this.#damaged = true;
       log.warn({ source: kind.source, key, error: describe(error) }, 'event not taken over');
