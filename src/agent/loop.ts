@@ -53,6 +53,7 @@ export class Loop {
   readonly #reconciler: Reconciler;
   readonly #listeners = new Set<() => void>();
   readonly #reads: ReadonlySet<string>;
+  #ready: ReadonlySet<string> = new Set();
   #markConverged: () => void = () => {};
   #hasConverged = false;
   #problems: readonly Problem[] = [];
@@ -188,6 +189,7 @@ export class Loop {
       return;
     }
     this.#plan();
+    if (this.#sourceCameBack()) this.#reconciler.hurry();
     this.#reconciler.step();
     this.#turnEnded = this.#options.clock.monotonic();
     this.#lastTurn = this.#turnEnded;
@@ -203,6 +205,15 @@ export class Loop {
     this.#reconciler.gate((target) => this.#engine.holdsDeletes(target));
     if (units > 0) this.#tellProblems();
     hooks?.planned?.(clock.monotonic() - began, { changes: changes.length, units, rows: rows.length });
+  }
+
+  /** Whatever kept a source away, the API server for one, kept targets from being read and rows from being done, too. */
+  #sourceCameBack(): boolean {
+    const { world } = this.#options.store;
+    const ready = SOURCE_NAMES.filter((name) => world[name].ready);
+    const cameBack = ready.some((name) => !this.#ready.has(name));
+    this.#ready = new Set(ready);
+    return cameBack;
   }
 
   #tellProblems(): void {

@@ -46,6 +46,9 @@ export const PATIENCE_MS = 5_000;
 /** Least time between two full reads because of notifications. */
 const LOOK_AGAIN_MS = 250;
 
+/** Least time between two tries of all failed rows because something moved. */
+const HURRY_AGAIN_MS = 1_000;
+
 interface Flight {
   readonly kind: 'observe' | 'forward' | 'remove';
   readonly since: number;
@@ -72,6 +75,9 @@ export class Keeper {
   #lookStarted = Number.NEGATIVE_INFINITY;
   /** Something moved while we were reading. */
   #lookAgain = false;
+  /** Somebody else moved something: what failed before may succeed now. */
+  #moves = false;
+  #hurried = Number.NEGATIVE_INFINITY;
   #suspects: Set<string> | 'all' = 'all';
   #observeFailures = 0;
   #applyFailures = 0;
@@ -168,10 +174,18 @@ export class Keeper {
     );
   }
 
-  /** Read again soon; differences found then are not drift. */
-  disturb(): void {
-    this.#suspects = 'all';
+  /** What our rows stand on moved: read again now. `byUs`: differences found then are our own doing and not drift. */
+  disturb(byUs: boolean): void {
+    if (byUs) this.#suspects = 'all';
+    this.#moves = true;
     this.#lookSoon(0);
+  }
+
+  /** What was out of reach may be there again: try what failed now and not when its backoff is over. */
+  hurry(): void {
+    const now = this.#now();
+    if (this.#observeFailures > 0) this.#lookAt = Math.min(this.#lookAt, now);
+    this.queue.hurry(now);
   }
 
   status(): TargetStatus {
@@ -200,6 +214,7 @@ export class Keeper {
   #notified(keys: Iterable<string> | 'unknown'): void {
     if (this.#closed) return;
     if (keys !== 'unknown' && keys[Symbol.iterator]().next().done) return;
+    this.#moves = true;
     this.#lookSoon(LOOK_AGAIN_MS);
     this.#board.step();
   }
@@ -240,11 +255,18 @@ export class Keeper {
     for (const { key, kind } of classify(this.delta, seen, same, suspects)) {
       this.#board.drifted(this.name, key, kind);
     }
+    if (this.#moves && now - this.#hurried >= HURRY_AGAIN_MS) {
+      this.#hurried = now;
+      this.queue.hurry(now);
+    }
+    this.#moves = false;
     this.#stamp = now;
     this.#known = true;
     this.delta.observed(seen);
     this.#observedAt = this.#board.clock.wall();
     this.#observeFailures = 0;
+    // The call that broke off may have done it all: then there is nothing left to fail.
+    if (this.queue.forward.size === 0 && this.queue.removals.size === 0) this.#applyFailures = 0;
     if (this.#applyFailures === 0) this.#error = undefined;
     this.#lookAt = this.#lookAgain
       ? Math.max(now, this.#lookStarted + LOOK_AGAIN_MS)

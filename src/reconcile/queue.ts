@@ -81,6 +81,12 @@ export class Queue {
     this.#nextDue = Math.min(this.#nextDue, failure.due);
   }
 
+  /** Something moved outside that may have been in the way: all failed keys are due now. Their next backoff is as long as ever. */
+  hurry(now: number): void {
+    for (const [key, failure] of this.failed) this.failed.set(key, { ...failure, due: now });
+    if (this.failed.size > 0) this.#nextDue = now;
+  }
+
   /** The last failure of a key that is not done yet, also while it is tried again. */
   last(key: string): Failure | undefined {
     return this.#last.get(key);

@@ -85,6 +85,11 @@ export class Reconciler {
     for (const keeper of this.#keepers.values()) keeper.hold = reason(keeper.name);
   }
 
+  /** Something that was out of reach has come back: what failed is tried again now. Call `step` afterwards. */
+  hurry(): void {
+    for (const keeper of this.#keepers.values()) keeper.hurry();
+  }
+
   /** Starts everything that may start now. Cheap when there is nothing. */
   step(): void {
     this.#stepAgain = true;
@@ -214,13 +219,14 @@ export class Reconciler {
         this.#hooks.observed?.(keeper.name, milliseconds);
       },
       drifted: (target, key, kind) => {
+        this.#shaken(target, false);
         const record = this.#drift.add(target, key, kind, this.#clock.wall());
         this.#hooks.drifted?.(record);
       },
       decided: (keeper, decisions, milliseconds) =>
         this.#hooks.decided?.(keeper.name, decisions, milliseconds),
       torn: (keeper, error, rows) => this.#hooks.torn?.(keeper.name, error, rows),
-      shook: (keeper) => this.#shaken(keeper),
+      shook: (keeper) => this.#shaken(keeper.name, true),
       step: () => this.step(),
     };
   }
@@ -236,13 +242,13 @@ export class Reconciler {
   }
 
   /**
-   * The kernel takes along, often without a word, what stands on a link or an address that goes down or away. So after a change or
-   * removal at stage 0 everything that may stand on it is read again.
+   * The kernel takes along, often without a word, what stands on a link or an address that goes down or away. So when a row of
+   * stage 0 was changed or removed, by us or by others, everything that may stand on it is read again.
    */
-  #shaken(by: Keeper): void {
-    if (by.target.stage !== 0) return;
+  #shaken(target: TargetName, byUs: boolean): void {
+    if (this.#keepers.get(target)?.target.stage !== 0) return;
     for (const keeper of this.#keepers.values()) {
-      if (keeper !== by && keeper.target.stage <= LAST_STANDING_ON_BASE) keeper.disturb();
+      if (keeper.name !== target && keeper.target.stage <= LAST_STANDING_ON_BASE) keeper.disturb(byUs);
     }
   }
 }

@@ -35,8 +35,10 @@ export class FakeMachine {
   diskFull = false;
   /** Rows that a target was told to write, right or wrong: rows that are right must not add to it. */
   writes = 0;
-  /** Hears of what the agent wrote. */
+  /** Hears of what the agent did; a body that is `undefined` was removed. */
   wrote: ((target: TargetName, key: string, body: unknown) => void) | undefined;
+  /** Told when a `kill` strikes: the process is no more. */
+  killed: (() => void) | undefined;
   readonly #things = new Map<TargetName, Map<string, Thing>>();
   readonly #before = new Map<string, string>();
   readonly #listeners = new Map<TargetName, Set<(keys: Iterable<string> | 'unknown') => void>>();
@@ -88,6 +90,8 @@ export class FakeMachine {
       if (failed.size > 0) {
         this.#things.set(target, before);
         if (!tear && !kill) return batch.map((_, i) => rolledBack(failed.get(i)));
+      } else {
+        for (const { key, wanted } of batch) this.wrote?.(target, key, wanted);
       }
     }
     if (kill) return undefined;
@@ -138,6 +142,7 @@ export class FakeMachine {
   #cut(target: TargetName, length: number): { kill: boolean; tear: boolean; stop: number } {
     const killed = this.faults.strike('kill', target);
     const torn = killed ?? this.faults.strike('tear', target);
+    if (killed) this.killed?.();
     const stop = torn ? (torn.after ?? this.faults.pick(length + 1)) : -1;
     return { kill: killed !== undefined, tear: torn !== undefined, stop };
   }
@@ -175,6 +180,7 @@ export class FakeMachine {
     if (this.faults.strike('refuse', target, key)) return 'EBUSY: refused';
     if (wanted === undefined) {
       this.#remove(target, key);
+      this.wrote?.(target, key, undefined);
       return undefined;
     }
     const present = this.#table(target).get(key);
