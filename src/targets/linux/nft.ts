@@ -10,7 +10,7 @@ import { NFNLGRP_NFTABLES } from './netlink/nftables/constants.ts';
 import { DriftReader } from './netlink/nftables/drift.ts';
 import { Known } from './netlink/nftables/known.ts';
 import { sameBody } from './netlink/nftables/normal.ts';
-import { batchBegin, batchEnd } from './netlink/nftables/objects.ts';
+import { batchBegin, batchEnd, newTable } from './netlink/nftables/objects.ts';
 import { planBatch, type Step } from './netlink/nftables/plan.ts';
 import { readTable, rowsOf, type Snapshot } from './netlink/nftables/readback.ts';
 import { NetlinkError, type NetlinkTransport } from './netlink/transport.ts';
@@ -19,6 +19,7 @@ const DONE: Outcome = { ok: true };
 /** Each attempt leaves out at least one more row; refusals come together, so more than a few means that something is odd. */
 const ATTEMPTS = 32;
 const ENOENT = 2;
+const EEXIST = 17;
 const ERESTART = 85;
 
 /** `nl` speaks NETLINK_NETFILTER. */
@@ -65,6 +66,7 @@ class Transaction {
 
   async run(): Promise<readonly Outcome[]> {
     if (!this.#known.complete) this.#known.replace(await readTable(this.#nl));
+    if (this.#known.dormant) await this.#wake();
     for (let attempt = 1; attempt <= ATTEMPTS && this.#outcomes.includes(undefined); attempt++) {
       const snapshot = this.#replacesSet() ? await readTable(this.#nl) : undefined;
       const { steps, refused } = planBatch(this.#open(), this.#known, this.#single, snapshot);
@@ -86,6 +88,15 @@ class Transaction {
   /** A set's type cannot change in place; what refers to it must be read, to be made again with it. */
   #replacesSet(): boolean {
     return this.#open().some(([, { wanted, found }]) => wanted?.kind === 'set' && found?.kind === 'set');
+  }
+
+  /** A table that sleeps wakes in a transaction of its own: the kernel refuses to hook chains in the same one. */
+  async #wake(): Promise<void> {
+    const outcomes = await this.#nl.transact([batchBegin(undefined), newTable(), batchEnd()], {
+      oneDatagram: true,
+    });
+    for (const outcome of outcomes) if (!outcome.ok) throw outcome.error;
+    this.#known.dormant = false;
   }
 
   /** Whether the kernel took it. If not, the rows at fault are decided. */
@@ -120,12 +131,14 @@ class Transaction {
     const change = this.#batch[row];
     // Somebody else removed it before us.
     this.#outcomes[row] =
-      gone && change?.wanted === undefined ? DONE : { ok: false, error: inPart(error, step.part) };
+      gone && change?.wanted === undefined ? DONE : { ok: false, error: explained(error, step) };
   }
 }
 
-function inPart(error: Error, part: string | undefined): Error {
-  return part !== undefined && error instanceof NetlinkError
-    ? new NetlinkError(error.errno, error.words, part)
-    : error;
+/** The kernel's words, and what of the row they are about. */
+function explained(error: Error, step: Step): Error {
+  if (!(error instanceof NetlinkError)) return error;
+  const doing =
+    step.set !== undefined && error.errno === EEXIST ? 'it overlaps another element' : (step.part ?? '');
+  return doing === '' ? error : new NetlinkError(error.errno, error.words, doing);
 }

@@ -27,6 +27,7 @@ export const NFT_MSG_DELSETELEM = message(14);
 export const NFT_MSG_NEWGEN = message(15);
 export const NFT_MSG_GETGEN = message(16);
 
+export const NFT_TABLE_F_DORMANT = 0x1;
 export const NFT_SET_ANONYMOUS = 0x1;
 export const NFT_SET_INTERVAL = 0x4;
 export const NFT_SET_MAP = 0x8;

@@ -6,6 +6,7 @@ import type { Snapshot } from './readback.ts';
 export class Known {
   /** Whether the table was read at all. */
   complete = false;
+  dormant = false;
   #sets: ReadonlyMap<string, NftSet> = new Map();
   #chains: ReadonlySet<string> = new Set();
 
@@ -15,6 +16,7 @@ export class Known {
 
   replace(snapshot: Snapshot): void {
     this.complete = true;
+    this.dormant = snapshot.dormant;
     this.#sets = snapshot.sets;
     this.#chains = new Set(snapshot.chains.keys());
   }

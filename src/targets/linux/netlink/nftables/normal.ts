@@ -45,7 +45,8 @@ function setForm(set: NftSet): unknown {
     interval,
     timeout === undefined ? 'no timeouts' : ticks(timeout),
     dynamic === true,
-    size || undefined,
+    // The kernel gives a set that rules add to a size, when it has none.
+    size || (dynamic ? 0xffff : undefined),
     comment || undefined,
   ];
 }

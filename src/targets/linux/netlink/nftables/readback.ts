@@ -10,13 +10,24 @@ import {
   nftSetKey,
 } from '../../../../model/rows/nft.ts';
 import { NetlinkError, type NetlinkTransport } from '../transport.ts';
+import { NFT_TABLE_F_DORMANT } from './constants.ts';
 import { dumpElements, elementsOf, readElements } from './elements.ts';
-import { chainOf, dumpChains, dumpRules, generationOf, getGeneration, getTable, ruleOf } from './objects.ts';
+import {
+  bodyOf,
+  chainOf,
+  dumpChains,
+  dumpRules,
+  generationOf,
+  getGeneration,
+  getTable,
+  ruleOf,
+  TABLE,
+} from './objects.ts';
 import { dumpSets, setOf } from './sets.ts';
 
 export interface Snapshot {
-  /** Whether the table is there at all. */
-  readonly table: boolean;
+  /** Somebody put the table to sleep (NFT_TABLE_F_DORMANT): its chains are there, but hooked nowhere. */
+  readonly dormant: boolean;
   readonly generation: number;
   readonly chains: ReadonlyMap<string, NftChain>;
   readonly sets: ReadonlyMap<string, NftSet>;
@@ -63,7 +74,9 @@ async function readOnce(nl: NetlinkTransport, generation: number): Promise<Snaps
   const chains = new Map<string, NftChain>();
   const sets = new Map<string, NftSet>();
   const elements = new Map<string, readonly NftElement[]>();
-  if (!(await hasTable(nl))) return { table: false, generation, chains, sets, elements };
+  const flags = await tableFlags(nl);
+  if (flags === undefined) return { dormant: false, generation, chains, sets, elements };
+  const dormant = (flags & NFT_TABLE_F_DORMANT) !== 0;
   try {
     const rules = Map.groupBy(await nl.dump(dumpRules(), ruleOf), ({ chain }) => chain);
     for (const chain of await nl.dump(dumpChains(), chainOf))
@@ -81,15 +94,16 @@ async function readOnce(nl: NetlinkTransport, generation: number): Promise<Snaps
     if (error instanceof NetlinkError && error.errno === ENOENT) return undefined;
     throw error;
   }
-  return { table: true, generation, chains, sets, elements };
+  return { dormant, generation, chains, sets, elements };
 }
 
-async function hasTable(nl: NetlinkTransport): Promise<boolean> {
+/** `undefined` when there is no such table. */
+async function tableFlags(nl: NetlinkTransport): Promise<number | undefined> {
   try {
-    await nl.request(getTable(), () => undefined);
-    return true;
+    const [flags = 0] = await nl.request(getTable(), (reply) => bodyOf(reply, TABLE).flags);
+    return flags;
   } catch (error) {
-    if (error instanceof NetlinkError && error.errno === ENOENT) return false;
+    if (error instanceof NetlinkError && error.errno === ENOENT) return undefined;
     throw error;
   }
 }
