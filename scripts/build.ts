@@ -15,6 +15,7 @@ const BUNDLES: Readonly<Record<string, string>> = {
   lab: 'src/lab/main.ts',
 };
 
+const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
 const stamp = join(dist, '.built');
 const digest = digestOf([
   ...globSync('src/**/*.{ts,c}', { cwd: root }).sort(),
@@ -86,6 +87,10 @@ async function bundle(name: string, entry: string): Promise<void> {
     logLevel: 'warning',
     external: ['*.node'],
     // A CommonJS bundle has no import.meta: these two say the same.
-    define: { 'import.meta.dirname': '__dirname', 'import.meta.filename': '__filename' },
+    define: {
+      'import.meta.dirname': '__dirname',
+      'import.meta.filename': '__filename',
+      FAIRLEAD_VERSION: JSON.stringify(version),
+    },
   });
 }

@@ -21,7 +21,8 @@ export type LineWriter = (value: unknown) => void;
 /** Keys are `METHOD /path`. */
 export type Routes = Readonly<Record<string, (request: Request) => Reply | Promise<Reply>>>;
 
-export function httpServer(routes: Routes): Server {
+/** `routes` gives `undefined` while the agent is starting: the socket is opened first, because it is the lock. */
+export function httpServer(routes: () => Routes | undefined): Server {
   const server = createServer((request, response) => {
     void answer(routes, request, response);
   });
@@ -31,11 +32,17 @@ export function httpServer(routes: Routes): Server {
   return server;
 }
 
-async function answer(routes: Routes, request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function answer(
+  routes: () => Routes | undefined,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
   try {
     const url = new URL(request.url ?? '/', 'http://agent');
     const method = request.method === 'HEAD' ? 'GET' : request.method;
-    const handle = routes[`${method} ${url.pathname}`];
+    const known = routes();
+    if (!known) throw new FairleadError('starting', 'the agent is starting');
+    const handle = known[`${method} ${url.pathname}`];
     if (!handle) throw new FairleadError('not-found', `there is no ${method} ${url.pathname}`);
     const reply = await handle({ query: url.searchParams, body: () => readJson(request) });
     if ('stream' in reply) stream(reply.stream, response);

@@ -2,6 +2,7 @@ import type { Node } from '../../model/cluster/node.ts';
 import { contains, nthAddress } from '../../model/net/cidr.ts';
 import { FAMILIES, type Family, familyOf, type Ip } from '../../model/net/ip.ts';
 import { nftChainKey } from '../../model/rows/nft.ts';
+import type { NextHop } from '../../model/rows/route.ts';
 import type { RowRef } from '../../model/rows/row.ts';
 import type { World } from '../../model/world.ts';
 import { FROM_PODS_CHAIN } from '../egress/names.ts';
@@ -20,7 +21,12 @@ export interface PathStep {
   /** The row that makes it so. */
   readonly row?: RowRef;
   /** What to ask this machine's kernel, to see whether it agrees. */
-  readonly lookup?: { readonly from: Ip | undefined; readonly to: Ip };
+  readonly lookup?: {
+    readonly from: Ip | undefined;
+    readonly to: Ip;
+    /** Next hops of the row: the kernel should answer one of them. */
+    readonly through?: readonly NextHop[];
+  };
 }
 
 export interface Path {
@@ -118,7 +124,7 @@ function toPod(self: Self, index: NodeIndex, peer: Node, start: PathStep, arriva
       at,
       text: `${route.body.dst} via ${hop?.via} dev ${hop?.dev} (${pair.transport}: ${pair.reason}); the source stays ${start.text.split(' ')[1]}`,
       row: { target: 'route', key: route.key },
-      lookup: { from: undefined, to },
+      lookup: { from: undefined, to, through: route.body.nextHops },
     },
   ];
   const fdb = rows.find((row) => row.target === 'fdb' && row.body.dev === hop?.dev);

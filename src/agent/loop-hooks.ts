@@ -1,0 +1,47 @@
+import type { Status } from '../model/api.ts';
+import type { Clock } from '../model/clock.ts';
+import type { Log } from './log.ts';
+import type { LoopHooks } from './loop.ts';
+import type { AgentMetrics } from './metrics/agent.ts';
+
+/** Connects the loop with log and metrics. */
+export function loopHooks(log: Log, metrics: AgentMetrics): LoopHooks {
+  return {
+    log: (level, message, fields) => log[level](fields, message),
+    decided(target, decisions, milliseconds) {
+      let failures = 0;
+      let slowest = 0;
+      for (const { error, latency } of decisions) {
+        if (error !== undefined) failures++;
+        else slowest = Math.max(slowest, latency);
+      }
+      metrics.applied(target, milliseconds, decisions.length, failures);
+      if (decisions.length > failures) metrics.eventToKernel(slowest);
+    },
+    torn: (target, _error, rows) => metrics.applied(target, 0, rows, rows),
+    observed: (target, milliseconds) => metrics.observed(target, milliseconds),
+    drifted: ({ target, kind }) => metrics.drift(target, kind),
+    planned(milliseconds, { changes, units, rows }) {
+      if (units > 0) log.debug({ ms: milliseconds, changes, units, rows }, 'planned');
+    },
+  };
+}
+
+/** One line whenever the state of the agent or of a source changes. */
+export function stateLog(log: Log, clock: Clock): (status: Pick<Status, 'state' | 'sources'>) => void {
+  let state: Status['state'] | undefined;
+  const sources = new Map<string, string>();
+  return (status) => {
+    for (const { name, ready, reason, objects, since } of status.sources) {
+      const words = ready ? 'ready' : (reason ?? 'not ready');
+      if (sources.get(name) === words) continue;
+      sources.set(name, words);
+      if (ready) log.info({ source: name, objects }, `source ${name} is ready`);
+      else
+        log.warn({ source: name, reason, since: clock.wall() - since }, `source ${name} is away: ${words}`);
+    }
+    if (status.state === state) return;
+    state = status.state;
+    log.info({ state }, `agent is ${state}`);
+  };
+}

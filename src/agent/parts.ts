@@ -1,0 +1,68 @@
+import { join } from 'node:path';
+import type { Clock } from '../model/clock.ts';
+import { FairleadError } from '../model/errors.ts';
+import { egressPlanner } from '../plan/egress/planner.ts';
+import { nodePlanner } from '../plan/node/planner.ts';
+import type { Planner } from '../plan/planner.ts';
+import { transportsPlanner } from '../plan/transports/planner.ts';
+import type { Target } from '../reconcile/target.ts';
+import type { Values } from '../sources/config/settings.ts';
+import type { KubeClient } from '../sources/kube/client.ts';
+import { fileTarget } from '../targets/files/files.ts';
+import { type NodeStatusTarget, nodeStatusTarget } from '../targets/kube/node-status.ts';
+import { addressTarget } from '../targets/linux/address.ts';
+import { fdbTarget } from '../targets/linux/fdb.ts';
+import { linkTarget } from '../targets/linux/link.ts';
+import { neighborTarget } from '../targets/linux/neighbor.ts';
+import { NETLINK_NETFILTER, NETLINK_ROUTE } from '../targets/linux/netlink/constants.ts';
+import { openNetlink } from '../targets/linux/netlink/socket.ts';
+import type { NetlinkTransport } from '../targets/linux/netlink/transport.ts';
+import { nftTarget } from '../targets/linux/nft.ts';
+import { routeTarget } from '../targets/linux/route.ts';
+import { ruleTarget } from '../targets/linux/rule.ts';
+import { sysctlTarget } from '../targets/linux/sysctl.ts';
+
+/** In the order of precedence: the first one wins when two want one thing differently. */
+export const PLANNERS: readonly Planner[] = [transportsPlanner, egressPlanner, nodePlanner];
+
+export interface Kernel {
+  readonly route: NetlinkTransport;
+  readonly netfilter: NetlinkTransport;
+}
+
+/** The kernel's two doors. Throws `no-netlink` when one of them is shut. */
+export function openKernel(): Kernel {
+  return { route: open(NETLINK_ROUTE, 'rtnetlink'), netfilter: open(NETLINK_NETFILTER, 'nfnetlink') };
+}
+
+function open(protocol: number, name: string): NetlinkTransport {
+  try {
+    return openNetlink(protocol);
+  } catch (error) {
+    throw new FairleadError('no-netlink', `the kernel does not offer ${name}`, {
+      hint: 'a sandboxed kernel cannot do the work of this agent',
+      cause: error,
+    });
+  }
+}
+
+/** Everything that we keep true in the machine itself. A new kind of row is one more line. */
+export function machineTargets({ route, netfilter }: Kernel, values: Values): readonly Target<unknown>[] {
+  const journal = join(values.stateDir, 'sysctls.json');
+  return [
+    sysctlTarget({ journal, nl: route, root: values.procSys }),
+    linkTarget(route),
+    addressTarget(route),
+    nftTarget(netfilter),
+    neighborTarget(route),
+    fdbTarget(route),
+    routeTarget(route),
+    ruleTarget(route),
+    fileTarget({ dir: values['cni.dir'], names: [values['cni.file']] }),
+  ];
+}
+
+/** What we say through the API server. */
+export function clusterTarget(client: KubeClient, nodeName: string, clock: Clock): NodeStatusTarget {
+  return nodeStatusTarget({ client, nodeName, clock });
+}
