@@ -2,10 +2,12 @@ import type { ApiAccess } from './client.ts';
 
 /** What a node may be made to hear from the API server, besides the truth. */
 export interface ApiFault {
-  /** HTTP status of every answer, as `410`. */
+  /** HTTP status of every answer: 401, 403, 429 or 500. */
   readonly status: number;
-  /** Only for requests whose path contains this. */
-  readonly path?: string;
+  /** Only for this verb, as RBAC writes it: `list`, `watch`, `patch` … */
+  readonly verb?: string;
+  /** Only for this resource, by plural name. */
+  readonly resource?: string;
   /** Only so many times; absent = until cleared. */
   readonly times?: number;
 }
@@ -15,8 +17,8 @@ export interface ApiService {
   readonly access: ApiAccess;
   /** Certificate by which clients know it, PEM. */
   readonly ca: string;
-  /** Makes the server fail. Throws where it cannot. */
-  fault(fault: ApiFault | undefined): void;
+  /** Makes the server fail; `undefined` ends all that. Throws where it cannot. */
+  fault(fault: ApiFault | undefined): void | Promise<void>;
   /** How many requests an armed fault has hit. */
   readonly faultsHit: number;
   /** Forgets the history of changes, so that watches from before are answered 410. Throws where it cannot. */

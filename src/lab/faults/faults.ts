@@ -31,7 +31,7 @@ export class Faults {
   }
 
   list(): readonly string[] {
-    return Object.values(this.#faults).map(({ usage, what }) => `${usage.padEnd(42)} ${what}`);
+    return Object.values(this.#faults).map(({ usage, what }) => `${usage.padEnd(46)} ${what}`);
   }
 
   #unknown(message: string): FairleadError {
@@ -54,16 +54,13 @@ export class Faults {
         },
       },
       'api-status': {
-        usage: 'api-status CODE|off [PATH-PART] [TIMES]',
-        what: 'every answer of the API server to nodes is this HTTP status',
-        run: ([code = '', path, times]) => {
+        usage: 'api-status CODE|off [VERB] [RESOURCE]',
+        what: 'answers of the API server are this HTTP status (401, 403, 429, 500)',
+        run: ([code = '', verb, resource]) => {
           const status = Number(code);
           if (code !== 'off' && !(status >= 400 && status <= 599)) throw this.#unknown(`status "${code}"`);
-          service.fault(
-            code === 'off'
-              ? undefined
-              : { status, ...(path ? { path } : {}), ...(times ? { times: Number(times) } : {}) },
-          );
+          const match = { ...(verb && verb !== '*' ? { verb } : {}), ...(resource ? { resource } : {}) };
+          return service.fault(code === 'off' ? undefined : { status, ...match });
         },
       },
       'api-compact': {
