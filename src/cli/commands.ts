@@ -33,7 +33,8 @@ const agent: Command = {
       return EXIT.done;
     }
     const { runAgent } = await import('../agent/main.ts');
-    return runAgent({ flags: absolutePaths(flags), env: process.env });
+    // Sockets and timers of the agent would keep the process alive: it ends here, and leaves the data plane as it is.
+    process.exit(await runAgent({ flags: absolutePaths(flags), env: process.env }));
   },
 };
 
