@@ -44,7 +44,6 @@ export function conflist(
           type: 'bridge',
           bridge: network.bridge,
           isGateway: true,
-          isDefaultGateway: true,
           hairpinMode: cni.hairpin,
           mtu,
           ipMasq: false,

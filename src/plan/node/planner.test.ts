@@ -25,7 +25,6 @@ test('the conflist of a dual stack node', () => {
         type: 'bridge',
         bridge: 'fairlead0',
         isGateway: true,
-        isDefaultGateway: true,
         hairpinMode: true,
         mtu: 1450,
         ipMasq: false,
