@@ -47,6 +47,8 @@ export class ScriptLab {
   #held: (() => void)[] | undefined;
   #rate = 0;
   #epoch = 0;
+  /** Events and lists that are still to reach the agent. */
+  #underWay = 0;
 
   constructor(seed: number) {
     this.random = seeded(seed);
@@ -167,7 +169,7 @@ export class ScriptLab {
 
   #converged(except: ReadonlySet<string>): boolean {
     const loop = this.running;
-    if (!loop.settled || !this.#store?.world.nodes.ready) return false;
+    if (!loop.settled || this.#underWay > 0 || !this.#store?.world.nodes.ready) return false;
     if (loop.status().targets.some((target) => target.error !== undefined)) return false;
     return loop.rows().every((row) => row.state === 'done' || except.has(`${row.target} ${row.key}`));
   }
@@ -197,7 +199,7 @@ export class ScriptLab {
     if (this.random() < this.#rate) {
       this.#store?.notReady('nodes', '410 Gone');
       const epoch = ++this.#epoch;
-      this.clock.after(200 + 500 * this.random(), () => {
+      this.#later(200 + 500 * this.random(), () => {
         if (epoch === this.#epoch && this.#api === 'up') this.#list();
       });
       return;
@@ -213,12 +215,20 @@ export class ScriptLab {
     if (this.random() < this.#rate) tell();
   }
 
+  #later(ms: number, callback: () => void): void {
+    this.#underWay++;
+    this.clock.after(ms, () => {
+      this.#underWay--;
+      callback();
+    });
+  }
+
   #wrote(target: TargetName, key: string, body: unknown): void {
     this.writes.push(`${body === undefined ? 'remove' : 'write'} ${target} ${key}`);
     const item = target === 'node-status' ? (body as NodeStatusBody | undefined)?.item : undefined;
     const own = this.cluster.get(this.config.nodeName);
     if (!own || item?.kind !== 'annotation' || item.name !== FACTS_ANNOTATION) return;
     const facts = JSON.parse(item.value) as NodeFacts;
-    this.clock.after(1, () => this.setNode(own.name, { ...(this.cluster.get(own.name) ?? own), facts }));
+    this.#later(1, () => this.setNode(own.name, { ...(this.cluster.get(own.name) ?? own), facts }));
   }
 }
