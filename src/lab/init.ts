@@ -24,8 +24,7 @@ export async function init(hostDir: string): Promise<void> {
     const cluster = await assemble(options);
     await serveControl(join(INSIDE, CONTROL_SOCKET), methodsOf(cluster));
     await cluster.start();
-    if (process.env.FAIRLEAD_LAB_STATIC) await (await import('./static.ts')).staticNetwork(cluster);
-    if (options.wait || process.env.FAIRLEAD_LAB_STATIC) await settled(cluster);
+    if (options.wait) await settled(cluster);
     say({ ready: true });
   } catch (error) {
     const { message, stack } = error instanceof Error ? error : new Error(String(error));

@@ -161,7 +161,9 @@ export class LabNode {
     const folders = ['--state-dir', '/run/fairlead', '--cni-conf-dir', '/run/cni/net.d'];
     const config = ['--config', '/run/fairlead/config.yaml'];
     const argv = [...this.enter, ...this.#options.agent, 'agent', ...flags, ...folders, ...config];
-    return { argv, env: { ...process.env, NODE_NAME: this.name } };
+    // The lab's own variables are not the agent's: to it they would be settings misspelt.
+    const env = Object.entries(process.env).filter(([name]) => !name.startsWith('FAIRLEAD_'));
+    return { argv, env: { ...Object.fromEntries(env), NODE_NAME: this.name } };
   }
 
   /** Resolves as soon as pods can be attached; `undefined` when `signal` came first. */
