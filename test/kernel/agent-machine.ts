@@ -1,0 +1,147 @@
+/** A machine for the shipped agent: the test's own network namespace with one underlay link, an API server beside it. */
+import assert from 'node:assert/strict';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Client } from '../../src/cli/client.ts';
+import { type ApiServer, startApiServer } from '../../src/lab/apiserver/server.ts';
+import type { Status } from '../../src/model/api.ts';
+import { type KubeClient, kubeClient } from '../../src/sources/kube/client.ts';
+import { NODES } from '../../src/sources/kube/resource.ts';
+
+const root = join(import.meta.dirname, '../..');
+export const BUNDLE = join(root, 'dist/fairlead.cjs');
+
+export const run = (command: string): string => {
+  const [program = '', ...args] = command.split(' ');
+  return execFileSync(program, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+};
+
+/** The underlay link, once for all tests of a file: the namespace is theirs alone. */
+export function underlay(): void {
+  assert.ok(existsSync(BUNDLE), 'npm run build makes the bundle');
+  run('ip link set lo up');
+  run('ip link add eth0 type veth peer name wire0');
+  for (const link of ['wire0', 'eth0']) run(`ip link set ${link} up`);
+  run('ip addr add 192.0.2.1/24 dev eth0');
+  run('ip addr add 2001:db8:1::1/64 dev eth0 nodad');
+}
+
+export interface Ended {
+  readonly code: number | null;
+  readonly text: string;
+}
+
+export class AgentProcess {
+  readonly child: ChildProcess;
+  readonly ended: Promise<Ended>;
+  output = '';
+
+  constructor(command: readonly string[], env: NodeJS.ProcessEnv) {
+    const [program = '', ...args] = command;
+    this.child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    for (const stream of [this.child.stdout, this.child.stderr]) {
+      stream?.setEncoding('utf8').on('data', (text: string) => {
+        this.output += text;
+      });
+    }
+    this.ended = new Promise((resolve) =>
+      this.child.on('close', (code) => resolve({ code, text: this.output })),
+    );
+  }
+}
+
+export class Machine {
+  readonly dir = mkdtempSync(join(tmpdir(), 'fairlead-machine-'));
+  readonly state = join(this.dir, 'state');
+  readonly cni = join(this.dir, 'cni');
+  readonly config = join(this.dir, 'config.yaml');
+  readonly client = new Client(join(this.state, 'agent.sock'));
+  readonly api: ApiServer;
+  readonly kube: KubeClient;
+  #agents: AgentProcess[] = [];
+
+  private constructor(api: ApiServer) {
+    this.api = api;
+    mkdirSync(this.cni);
+    writeFileSync(this.kubeconfig, api.kubeconfig());
+    writeFileSync(this.config, '');
+    this.kube = kubeClient({ kubeconfig: this.kubeconfig });
+  }
+
+  get kubeconfig(): string {
+    return join(this.dir, 'kubeconfig');
+  }
+
+  static async start(): Promise<Machine> {
+    const podCidrs = ['10.244.0.0/16', 'fd00:10:244::/48'];
+    return new Machine(await startApiServer({ tls: true, token: 'secret-token-of-the-test', podCidrs }));
+  }
+
+  async addNode(name: string, addresses: readonly string[]): Promise<void> {
+    const status = { addresses: addresses.map((address) => ({ type: 'InternalIP', address })) };
+    const body = { apiVersion: 'v1', kind: 'Node', metadata: { name }, status };
+    await this.kube.create(NODES, body);
+    await this.kube.patch({ ...NODES, name, subresource: 'status' }, 'merge', { status });
+  }
+
+  /** Starts the bundle; `wrapper` is a command that runs it (`setpriv …`). */
+  agent(
+    flags: readonly string[] = [],
+    { wrapper = [], env = {} }: { wrapper?: readonly string[]; env?: NodeJS.ProcessEnv } = {},
+  ): AgentProcess {
+    const folders = ['--state-dir', this.state, '--cni-conf-dir', this.cni, '--config', this.config];
+    const own = ['--kubeconfig', this.kubeconfig, '--node', 'n1', '--health-port', '0', ...folders];
+    const command = [
+      ...wrapper,
+      process.execPath,
+      '--max-semi-space-size=4',
+      BUNDLE,
+      'agent',
+      ...own,
+      ...flags,
+    ];
+    const agent = new AgentProcess(command, { ...process.env, ...env });
+    this.#agents.push(agent);
+    return agent;
+  }
+
+  /** Runs a subcommand to its end. */
+  cli(...args: string[]): Promise<Ended> {
+    return new AgentProcess([process.execPath, BUNDLE, ...args], { ...process.env, NO_COLOR: '1' }).ended;
+  }
+
+  /** The first status for which `condition` holds. */
+  async status(what: string, condition: (status: Status) => boolean): Promise<Status> {
+    let last: unknown;
+    const deadline = performance.now() + 20_000;
+    while (performance.now() < deadline) {
+      try {
+        const status = await this.client.get<Status>('/v1/status');
+        if (condition(status)) return status;
+        last = JSON.stringify(status, undefined, 1);
+      } catch (error) {
+        last = error;
+      }
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    const log = this.#agents.map((agent) => agent.output).join('\n---\n');
+    return assert.fail(`${what}: not within 20 s. Last: ${last}\nLog:\n${log}`);
+  }
+
+  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
+    for (const agent of this.#agents.splice(0)) {
+      agent.child.kill(signal);
+      await agent.ended;
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.stop('SIGKILL');
+    await this.cli('cleanup', '--yes', '--state-dir', this.state, '--cni-conf-dir', this.cni);
+    this.kube.close();
+    await this.api.close();
+    rmSync(this.dir, { recursive: true, force: true });
+  }
+}

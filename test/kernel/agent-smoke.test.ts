@@ -1,0 +1,194 @@
+/**
+ * The shipped bundle on a real kernel against an API server: n1 is this machine, n2 is on its link, n3 behind a router.
+ *
+ * ```
+ *   192.0.2.1 n1 ──eth0── 192.0.2.2 n2      layer2
+ *              └── default via 192.0.2.254 ── 198.51.100.3 n3      vxlan
+ * ```
+ */
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, before, beforeEach, describe, it } from 'node:test';
+import type { DriftRecord, PlannedChange, Status, Why } from '../../src/model/api.ts';
+import { Machine, run, underlay } from './agent-machine.ts';
+
+let machine: Machine;
+before(() => {
+  underlay();
+  run('ip route add default via 192.0.2.254');
+  run('ip -6 route add default via 2001:db8:1::fe');
+});
+beforeEach(async () => {
+  machine = await Machine.start();
+  await machine.addNode('n1', ['192.0.2.1', '2001:db8:1::1']);
+  await machine.addNode('n2', ['192.0.2.2', '2001:db8:1::2']);
+  await machine.addNode('n3', ['198.51.100.3', '2001:db8:3::3']);
+});
+afterEach(() => machine.close());
+
+const ready = (status: Status) => status.state === 'ready';
+const dump = () =>
+  ['ip -o link', 'ip -o addr', 'ip route show table all', 'ip -6 route show table all', 'nft list ruleset']
+    .map((command) => run(command))
+    .join('\n')
+    .replace(/expires \d+sec/g, '');
+
+describe('the agent', () => {
+  it('makes routes by both transports in both families, tells of itself, and cleanup takes all away', async () => {
+    const sysctls = () =>
+      ['ipv4/ip_forward', 'ipv6/conf/all/forwarding'].map((p) => readFileSync(`/proc/sys/net/${p}`, 'utf8'));
+    const [before, sysctlsBefore] = [dump(), sysctls()];
+    machine.agent();
+    const status = await machine.status('ready', ready);
+    assert.deepEqual(status.problems, []);
+    assert.deepEqual(
+      status.pairs.map((pair) => [pair.node, pair.transport]),
+      [
+        ['n2', 'layer2'],
+        ['n3', 'vxlan'],
+      ],
+    );
+    assert.equal(status.podMtu, 1450);
+    assert.match(run('ip route show proto 201'), /^10\.244\.\d+\.0\/24 via 192\.0\.2\.2 dev eth0 $/m);
+    assert.match(
+      run('ip route show proto 201'),
+      /^10\.244\.\d+\.0\/24 via inet6 fe80::\S+ dev fl-vxlan onlink/m,
+    );
+    assert.match(run('ip -6 route show proto 201'), /dev fl-vxlan/);
+    assert.deepEqual(readdirSync(machine.cni), ['05-fairlead.conflist']);
+    assert.match(run('nft list table inet fairlead'), /masquerade/);
+
+    await cliShowsIt();
+
+    const busy = await machine.cli(
+      'cleanup',
+      '--yes',
+      '--state-dir',
+      machine.state,
+      '--cni-conf-dir',
+      machine.cni,
+    );
+    assert.equal(busy.code, 1);
+    assert.match(busy.text, /an agent is running .*stop it first/);
+
+    const kept = dump();
+    await machine.stop();
+    assert.equal(dump(), kept, 'SIGTERM leaves the data plane');
+    const done = await machine.cli(
+      'cleanup',
+      '--yes',
+      '-o',
+      'json',
+      '--state-dir',
+      machine.state,
+      '--cni-conf-dir',
+      machine.cni,
+    );
+    assert.equal(done.code, 0, done.text);
+    assert.equal(dump(), before, 'the machine as it was before');
+    assert.deepEqual(sysctls(), sysctlsBefore);
+    assert.deepEqual(readdirSync(machine.cni), []);
+  });
+
+  async function cliShowsIt(): Promise<void> {
+    const socket = ['--state-dir', machine.state];
+    const text = await machine.cli('status', ...socket);
+    assert.equal(text.code, 0, text.text);
+    assert.match(text.text, /^Node n1: ready, agent .* pod MTU 1450$/m);
+    assert.match(text.text, /^3 +route +4 +4 +0 +0 +0$/m);
+    assert.match(text.text, /^n3 +vxlan +\S/m);
+    const plan = await machine.cli('plan', ...socket, '-o', 'json');
+    assert.deepEqual([plan.code, JSON.parse(plan.text)], [0, []]);
+    const other = join(machine.dir, 'other.yaml');
+    writeFileSync(other, 'transport: vxlan');
+    const changes = JSON.parse((await machine.cli('plan', ...socket, '--config', other, '-o', 'json')).text);
+    assert.ok(
+      (changes as PlannedChange[]).some((c) => c.target === 'route' && c.action === 'change'),
+      JSON.stringify(changes),
+    );
+    const metrics = await machine.client.get('/metrics').catch((error: unknown) => String(error));
+    assert.ok(metrics);
+    const [cidr = ''] = /10\.244\.\d+\.0(?=\/24 via 192)/.exec(run('ip route show proto 201')) ?? [];
+    const why = JSON.parse(
+      (await machine.cli('why', 'n1', cidr.replace(/0$/, '7'), ...socket, '-o', 'json')).text,
+    ) as Why;
+    assert.ok(why.steps.length > 0);
+  }
+
+  it('repairs what somebody else alters, and tells when', async () => {
+    machine.agent();
+    await machine.status('ready', ready);
+    const [route = ''] = run('ip route show proto 201').split(' ');
+    run(`ip route del ${route}`);
+    const deadline = performance.now() + 5_000;
+    while (!run('ip route show proto 201').includes(route))
+      assert.ok(performance.now() < deadline, 'not repaired');
+    let drift: DriftRecord[] = [];
+    while (!drift.some((d) => d.repaired !== undefined)) {
+      assert.ok(performance.now() < deadline, JSON.stringify(drift));
+      drift = await machine.client.get<DriftRecord[]>('/v1/drift');
+    }
+    assert.ok(drift.some((d) => d.target === 'route' && d.key === route && d.kind === 'missing'));
+    assert.match(
+      (await machine.cli('drift', '--state-dir', machine.state)).text,
+      /route .* missing +after \d+ ms/,
+    );
+  });
+
+  it('follows Nodes that come and go', async () => {
+    machine.agent();
+    await machine.status('ready', ready);
+    await machine.addNode('n4', ['192.0.2.4', '2001:db8:1::4']);
+    await machine.status('n4', (s) => s.pairs.some((p) => p.node === 'n4') && s.state === 'ready');
+    assert.match(run('ip route show proto 201'), /via 192\.0\.2\.4 /);
+    await machine.kube.delete({ group: '', version: 'v1', resource: 'nodes', name: 'n4' });
+    await machine.status(
+      'n4 gone',
+      (s) => !s.pairs.some((p) => p.node === 'n4') && s.targets.every((t) => t.extra === 0),
+    );
+    assert.doesNotMatch(run('ip route show proto 201'), /via 192\.0\.2\.4 /);
+  });
+
+  it('is found as it was after SIGKILL, and changes nothing then', async () => {
+    machine.agent();
+    await machine.status('ready', ready);
+    const before = dump();
+    await machine.stop('SIGKILL');
+    assert.equal(dump(), before);
+    const agent = machine.agent();
+    await machine.status('ready again', ready);
+    assert.equal(dump(), before);
+    assert.doesNotMatch(agent.output, /"action":"(add|change|remove)"/);
+  });
+
+  it('plans without running, and changes nothing', async () => {
+    const before = dump();
+    const flags = [
+      '--kubeconfig',
+      machine.kubeconfig,
+      '--node',
+      'n1',
+      '--state-dir',
+      machine.state,
+      '--cni-conf-dir',
+      machine.cni,
+    ];
+    const plan = await machine.cli('plan', ...flags);
+    assert.equal(plan.code, 3, plan.text);
+    assert.match(plan.text, /^\+ route 10\.244\.\d+\.0\/24 /m);
+    assert.match(plan.text, /\d+ to add, 0 to change, 0 to remove/);
+    assert.equal(dump(), before);
+  });
+
+  it('refuses a second one on the same state folder', async () => {
+    machine.agent();
+    await machine.status('ready', ready);
+    const { code, text } = await machine.agent().ended;
+    assert.equal(code, 1);
+    assert.match(text, /^fairlead: another agent is running with the state folder /m);
+    await machine.status('the first one still answers', ready);
+  });
+});
+
+
