@@ -23,7 +23,7 @@ import {
   ruleOf,
   TABLE,
 } from './objects.ts';
-import { dumpSets, setOf } from './sets.ts';
+import { countedSetOf, dumpSets } from './sets.ts';
 
 export interface Snapshot {
   /** Somebody put the table to sleep (NFT_TABLE_F_DORMANT): its chains are there, but hooked nowhere. */
@@ -84,17 +84,40 @@ async function readOnce(nl: NetlinkTransport, generation: number): Promise<Snaps
         ...chain,
         rules: (rules.get(chain.name) ?? []).map(({ rule }): NftRule => rule),
       });
-    for (const set of await nl.dump(dumpSets(), setOf)) sets.set(set.name, set);
-    for (const set of sets.values()) {
-      if (set.dynamic || set.key.length === 0) continue;
-      const found = await nl.dump(dumpElements(set.name), elementsOf);
-      elements.set(set.name, readElements(set, found.flat()));
+    for (const { set, count } of await nl.dump(dumpSets(), countedSetOf)) {
+      sets.set(set.name, set);
+      if (!set.dynamic && set.key.length > 0) elements.set(set.name, await elementsIn(nl, set, count));
     }
   } catch (error) {
     if (error instanceof NetlinkError && error.errno === ENOENT) return undefined;
     throw error;
   }
   return { dormant, generation, chains, sets, elements };
+}
+
+/**
+ * The kernel makes a hash table larger in the background, and a dump that meets this leaves out some elements and repeats others, without
+ * a word. So a dump counts when it has as many elements as the kernel says or, where it does not say, when two in a row agree.
+ */
+async function elementsIn(
+  nl: NetlinkTransport,
+  set: NftSet,
+  count: number | undefined,
+): Promise<readonly NftElement[]> {
+  let before: ReadonlySet<string> | undefined;
+  for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+    const replies = await nl.dump(dumpElements(set.name), elementsOf);
+    const elements = readElements(set, replies.flat());
+    if (set.interval) return elements;
+    const byKey = new Map(elements.map((element) => [element.key.join(' . '), element]));
+    const agree = before?.size === byKey.size && [...byKey.keys()].every((key) => before?.has(key));
+    if (replies.length <= 1 || byKey.size === count || agree) return [...byKey.values()];
+    before = new Set(byKey.keys());
+  }
+  throw new NetlinkError(
+    EINTR,
+    `the set ${set.name} was rearranged during each of ${ATTEMPTS} attempts to read it`,
+  );
 }
 
 /** `undefined` when there is no such table. */

@@ -43,6 +43,8 @@ export const SET = attributes({
   /** NFTA_SET_EXPR and _EXPRESSIONS: state in each element. Not ours. */
   expr: [17, raw],
   expressions: [18, raw],
+  /** How many elements it has; Linux 6.18 and later say so. */
+  count: [20, be32],
 });
 
 /** NFTNL_UDATA_SET_… */
@@ -90,6 +92,12 @@ export function newSet(set: NftSet, id: number): Buffer {
 
 export const deleteSet = (name: string) => message(NFT_MSG_DELSET, 0, SET, { table: NFT_TABLE, name });
 export const dumpSets = () => message(NFT_MSG_GETSET, NLM_F_DUMP, SET, { table: NFT_TABLE });
+
+/** A set of ours and how many elements the kernel counts in it; `undefined` as `setOf`. */
+export function countedSetOf(reply: NetlinkMessage): { set: NftSet; count: number | undefined } | undefined {
+  const set = setOf(reply);
+  return set && { set, count: bodyOf(reply, SET).count };
+}
 
 /**
  * A set of ours; `undefined` for other tables' and for those that belong to one rule. One that we could not have made (another type, state in
