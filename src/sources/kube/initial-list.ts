@@ -1,4 +1,5 @@
 import type { Clock } from '../../model/clock.ts';
+import { FairleadError } from '../../model/errors.ts';
 import type { KubeClient } from './client.ts';
 import { decodeEvent } from './decode.ts';
 import { ApiError, StallError, statusError } from './errors.ts';
@@ -70,7 +71,10 @@ export async function watchList(list: InitialList): Promise<string | undefined> 
 /** The version of the bookmark that ends the initial events, once it comes. */
 function initialEvent(list: InitialList, line: string): string | undefined {
   const { type, object } = decodeEvent(line);
-  if (type === 'ERROR') throw statusError(500, object, undefined, { verb: 'watch', ref: list.ref });
+  if (type === 'ERROR') {
+    const error = statusError(500, object, undefined, { verb: 'watch', ref: list.ref });
+    throw error.status === 500 ? new Refusal('kube-no-watch-list', error.message, { cause: error }) : error;
+  }
   if (type === 'DELETED') list.remove(object);
   else if (type !== 'BOOKMARK') list.put(object);
   else {
@@ -80,10 +84,17 @@ function initialEvent(list: InitialList, line: string): string | undefined {
   return undefined;
 }
 
-/** How API servers say that they do not know WatchList, or have it switched off: as an invalid request. */
+/**
+ * How API servers say that they do not know WatchList or cannot serve it: as an invalid request when the feature is unknown or off,
+ * with a 500 inside the stream when their etcd is older than 3.4.25 (no RequestWatchProgress).
+ */
 function isRefusal(error: unknown): boolean {
-  return error instanceof ApiError && [400, 404, 405, 406, 415, 422].includes(error.status);
+  return error instanceof Refusal || (error instanceof ApiError && REFUSALS.has(error.status));
 }
+
+const REFUSALS: ReadonlySet<number> = new Set([400, 404, 405, 406, 415, 422]);
+
+class Refusal extends FairleadError {}
 
 /** The list in pages of 500, for servers without WatchList. Answers the resourceVersion from which to watch on. */
 export async function pagedList(list: InitialList): Promise<string> {

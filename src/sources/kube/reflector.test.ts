@@ -128,11 +128,14 @@ test('a heartbeat that changes nothing we use is not passed on', async () => {
 for (const [name, code, reason] of [
   ['refused as invalid (feature off)', 422, 'Invalid'],
   ['refused as a bad request (old server)', 400, 'BadRequest'],
+  ['refused inside the stream (old etcd)', 200, 'InternalError'],
 ] as const) {
   test(`WatchList ${name}: pages of 500`, async () => {
     const r = await rig((asked, response) => {
       if (asked.kind === 'watch-list')
-        return reply(response, code, status(code, reason, 'sendInitialEvents is forbidden'));
+        return code === 200
+          ? void stream(response, line('ERROR', status(500, reason, 'RequestWatchProgress is disabled')))
+          : reply(response, code, status(code, reason, 'sendInitialEvents is forbidden'));
       if (asked.kind === 'watch') return void stream(response);
       const second = asked.query.get('continue') === 'more';
       reply(response, 200, {
