@@ -23,7 +23,8 @@ export function underlay(): void {
   assert.ok(existsSync(BUNDLE), 'npm run build makes the bundle');
   run('ip link set lo up');
   run('ip link add eth0 type veth peer name wire0');
-  for (const link of ['wire0', 'eth0']) run(`ip link set ${link} up`);
+  // Without automatic addresses, whose duplicate detection would still be under way.
+  for (const link of ['wire0', 'eth0']) run(`ip link set ${link} up addrgenmode none`);
   run('ip addr add 192.0.2.1/24 dev eth0');
   run('ip addr add 2001:db8:1::1/64 dev eth0 nodad');
 }
