@@ -39,7 +39,7 @@ export function watchLinks({ sink, netlink, clock, log }: HostSourceOptions): { 
   const schedule = (delay: number) => {
     if (closed) return;
     if (listing) again = true;
-    else timer ??= clock.after(delay, list);
+    else timer ??= clock.after(delay, () => void list());
   };
   const soon = () => schedule(Math.max(QUIET, listed + APART - clock.monotonic()));
   const list = async () => {

@@ -4,7 +4,7 @@ import { splitPrefix } from '../../model/net/cidr.ts';
 import { type AddressBody, addressKey } from '../../model/rows/address.ts';
 import { LINK_PREFIX } from '../../model/rows/link.ts';
 import type { Target } from '../../reconcile/target.ts';
-import { applyBatch } from './batch.ts';
+import { applyBatch, type BatchPlan, OK } from './batch.ts';
 import { watchDrift } from './drift.ts';
 import {
   type Address,
@@ -23,22 +23,11 @@ export function addressTarget(nl: NetlinkTransport): Target<AddressBody> {
     name: 'address',
     stage: 0,
     same: () => true, // the key says all
-    async observe() {
-      const found = new Map<string, AddressBody>();
-      for (const link of await listOwnLinks(nl)) {
-        names.set(link.index, link.name);
-        for (const address of await nl.dump(dumpAddresses(link.index), readAddress)) {
-          if (address.index !== link.index || address.automatic) continue;
-          const body = bodyOf(link.name, address);
-          found.set(addressKey(body.dev, body.address), body);
-        }
-      }
-      return found;
-    },
+    observe: () => observe(nl, names),
     async apply(batch) {
       const devs = batch.map(({ wanted, found }) => (wanted ?? found)?.dev ?? '');
       const index = await indexesOf(devs, (name) => ownLink(nl, name));
-      return applyBatch(nl, batch, {
+      const plan: BatchPlan<AddressBody> = {
         title: (change) => `address ${change.key}`,
         gone: ['EADDRNOTAVAIL', 'ENODEV'],
         encode({ wanted, found }) {
@@ -48,7 +37,20 @@ export function addressTarget(nl: NetlinkTransport): Target<AddressBody> {
           const make = wanted ? putAddress : deleteAddress;
           return [make(index(body.dev), address, length)];
         },
+      };
+      const removals = new Set(batch.filter(({ wanted }) => wanted === undefined).map(({ key }) => key));
+      const before = removals.size > 0 ? await observe(nl, names) : undefined;
+      const outcomes = await applyBatch(nl, batch, plan);
+      if (before === undefined && outcomes.every((outcome) => outcome.ok)) return outcomes;
+      const after = await observe(nl, names);
+      // With an IPv4 address the kernel removes the others of its prefix on the link (unless promote_secondaries is set).
+      const lost = [...(before ?? [])].filter(([key]) => !after.has(key) && !removals.has(key));
+      const again = lost.map(([key, body]) => ({ key, wanted: body, found: undefined }));
+      await applyBatch(nl, again, plan);
+      batch.forEach(({ key, wanted }, i) => {
+        if (wanted !== undefined && after.has(key)) outcomes[i] = OK; // it was there already
       });
+      return outcomes;
     },
     watch: (onDrift) =>
       watchDrift(
@@ -65,6 +67,19 @@ export function addressTarget(nl: NetlinkTransport): Target<AddressBody> {
         onDrift,
       ),
   };
+}
+
+async function observe(nl: NetlinkTransport, names: Map<number, string>): Promise<Map<string, AddressBody>> {
+  const found = new Map<string, AddressBody>();
+  for (const link of await listOwnLinks(nl)) {
+    names.set(link.index, link.name);
+    for (const address of await nl.dump(dumpAddresses(link.index), readAddress)) {
+      if (address.index !== link.index || address.automatic) continue;
+      const body = bodyOf(link.name, address);
+      found.set(addressKey(body.dev, body.address), body);
+    }
+  }
+  return found;
 }
 
 function bodyOf(dev: string, { address, length }: Address): AddressBody {

@@ -142,7 +142,7 @@ async function put(nl: NetlinkTransport, wanted: LinkBody): Promise<void> {
     current = undefined;
   }
   current ??= await create(nl, wanted, data);
-  const title = `set link ${wanted.name}`;
+  const title = `set link ${wanted.name} (mtu ${wanted.mtu}, over ${underlay.name} with mtu ${underlay.mtu})`;
   // The kernel takes neither the port (even the same) nor the MTU together with what is vxlan's own.
   const { port: _port, ...changeable } = data;
   const was = bodyOf(current, new Map([[underlay.index, underlay.name]])).type;

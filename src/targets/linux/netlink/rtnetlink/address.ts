@@ -11,7 +11,7 @@ import {
   u32,
   type Writer,
 } from '../attributes.ts';
-import { AF_INET, AF_INET6, NLM_F_CREATE, NLM_F_DUMP, NLM_F_REPLACE, NLM_F_REQUEST } from '../constants.ts';
+import { AF_INET, AF_INET6, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REQUEST } from '../constants.ts';
 import { RTM_DELADDR, RTM_GETADDR, RTM_NEWADDR } from './constants.ts';
 
 const IFADDRMSG = 8;
@@ -47,9 +47,9 @@ function ifaddrmsg(out: Writer, family: number, length: number, index: number): 
 
 const numberOf = (address: string) => (familyOf(address) === 'ipv4' ? AF_INET : AF_INET6);
 
-/** Adds an address, IPv6 without duplicate address detection. One that is there already is no error. */
+/** Adds an address, IPv6 without duplicate address detection. Refused with EEXIST when it is there; IPv6 also with another prefix length. */
 export function putAddress(index: number, address: string, length: number): Buffer {
-  const flags = NLM_F_REQUEST | NLM_F_CREATE | NLM_F_REPLACE;
+  const flags = NLM_F_REQUEST | NLM_F_CREATE | NLM_F_EXCL;
   const values = { local: address, peer: address, flags: IFA_F_PERMANENT | IFA_F_NODAD };
   return encode(
     RTM_NEWADDR,

@@ -291,7 +291,8 @@ export async function lookUpRoute(nl: NetlinkTransport, query: LookupQuery): Pro
       family,
       length: bits,
       sourceLength: query.from === undefined ? 0 : bits,
-      flags: RTM_F_LOOKUP_TABLE,
+      // IPv6 always says which table answered, and refuses the flag.
+      flags: family === 'ipv4' ? RTM_F_LOOKUP_TABLE : 0,
     });
   const message = encode(RTM_GETROUTE, NLM_F_REQUEST, head, ROUTE, {
     dst: query.to,
