@@ -2,7 +2,7 @@ import type { DriftRecord } from '../model/api.ts';
 import { describe } from '../model/errors.ts';
 import type { Problem } from '../model/problem.ts';
 import type { TargetName } from '../model/rows/row.ts';
-import type { Decision } from '../reconcile/keeper.ts';
+import type { Decision } from '../reconcile/board.ts';
 
 /** Where lines go. The composition root gives the program's logger. */
 export type LogLine = (level: 'info' | 'warn', message: string, fields: Record<string, unknown>) => void;

@@ -41,7 +41,7 @@ export class Claims {
       const previous = old.get(row.target)?.get(row.key);
       old.get(row.target)?.delete(row.key);
       if (previous && sameRow(previous, row)) return previous;
-      this.#drop(who, row.target, row.key);
+      if (previous) this.#drop(who, row.target, row.key);
       this.#add({ ...who, row });
       return row;
     });
@@ -55,7 +55,7 @@ export class Claims {
     for (const [target, keys] of this.#touched) {
       for (const [key, before] of keys) {
         const claims = this.#claims.get(target)?.get(key) ?? [];
-        this.#judge(target, key, claims);
+        if (claims.length > 1 || this.#conflicts.size > 0) this.#judge(target, key, claims);
         const row = claims[0]?.row;
         if (before === row || (before && row && sameRow(before, row))) continue;
         changes.push({ target, key, row });

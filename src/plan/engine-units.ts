@@ -128,7 +128,11 @@ function failure(who: Claimant, error: unknown): Problem {
   };
 }
 
-function withoutDuplicates(rows: readonly Row[], who: Claimant): { distinct: Row[]; clashes: Problem[] } {
+function withoutDuplicates(
+  rows: readonly Row[],
+  who: Claimant,
+): { distinct: readonly Row[]; clashes: readonly Problem[] } {
+  if (rows.length < 2) return { distinct: rows, clashes: [] };
   const seen = new Map<string, Row>();
   const clashes: Problem[] = [];
   for (const row of rows) {

@@ -1,9 +1,10 @@
 import type { DriftRecord, RowStatus, TargetStatus } from '../model/api.ts';
 import type { Clock, Random } from '../model/clock.ts';
 import type { RowRef, TargetName } from '../model/rows/row.ts';
+import type { Board, Decision } from './board.ts';
 import type { WantedRow } from './delta.ts';
 import { type DriftKind, DriftLog } from './drift.ts';
-import { type Board, type Decision, Keeper } from './keeper.ts';
+import { Keeper } from './keeper.ts';
 import { rowStatus, rowStatuses } from './status.ts';
 import type { Target } from './target.ts';
 import { Waiters } from './waiters.ts';

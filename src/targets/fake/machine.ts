@@ -84,11 +84,14 @@ export class FakeMachine {
   commit(target: TargetName, batch: readonly Change<unknown>[]): Outcome[] | undefined {
     const { kill, tear, stop } = this.#cut(target, batch.length);
     const table = this.#table(target);
-    const before = new Map(table);
+    const before = batch.map(({ key }) => [key, table.get(key)] as const);
     if (!((kill || tear) && stop === 0)) {
       const failed = this.#transact(target, batch);
       if (failed.size > 0) {
-        this.#things.set(target, before);
+        for (const [key, thing] of before) {
+          if (thing) table.set(key, thing);
+          else table.delete(key);
+        }
         if (!tear && !kill) return batch.map((_, i) => rolledBack(failed.get(i)));
       } else {
         for (const { key, wanted } of batch) this.wrote?.(target, key, wanted);
@@ -168,6 +171,7 @@ export class FakeMachine {
 
   /** A chain or set that something left behind still names cannot go. */
   #stillNeeded(target: TargetName, gone: string): string | undefined {
+    if (gone.startsWith('element ')) return undefined;
     for (const [key, thing] of this.#table(target)) {
       const why = refusal(target, thing.body, this.#view());
       if (why?.endsWith(` ${gone}`)) return `EBUSY: ${key} uses it`;
