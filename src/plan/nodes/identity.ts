@@ -6,6 +6,34 @@ import { type Mac, macBytes, macFromBytes } from '../../model/net/mac.ts';
  * Locally administered, unicast (IEEE 802 section 8.4), 46 bits of hash. Changing this breaks running clusters.
  */
 export function nodeMac(name: string): Mac {
+  return identity(name).mac;
+}
+
+/** The node's address on its tunnel devices and the next hop towards it: link-local, modified EUI-64 (RFC 4291 appendix A). */
+export function nodeLinkLocal(name: string): Ip {
+  return identity(name).linkLocal;
+}
+
+interface Identity {
+  readonly mac: Mac;
+  readonly linkLocal: Ip;
+}
+
+/** Remembered up to a limit; a function of the name alone. */
+const KNOWN = new Map<string, Identity>();
+const MOST = 20_000;
+
+function identity(name: string): Identity {
+  const known = KNOWN.get(name);
+  if (known) return known;
+  const mac = macOf(name);
+  const fresh = { mac, linkLocal: linkLocalOf(mac) };
+  if (KNOWN.size >= MOST) KNOWN.clear();
+  KNOWN.set(name, fresh);
+  return fresh;
+}
+
+function macOf(name: string): Mac {
   const high = hash32(name, 0x9747b28c);
   const low = hash32(name, 0x3c6ef372);
   return macFromBytes(
@@ -20,9 +48,8 @@ export function nodeMac(name: string): Mac {
   );
 }
 
-/** The node's address on its tunnel devices and the next hop towards it: link-local, modified EUI-64 (RFC 4291 appendix A). */
-export function nodeLinkLocal(name: string): Ip {
-  const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0] = macBytes(nodeMac(name));
+function linkLocalOf(mac: Mac): Ip {
+  const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0] = macBytes(mac);
   return ipFromBytes(Uint8Array.of(0xfe, 0x80, 0, 0, 0, 0, 0, 0, a ^ 0x02, b, c, 0xff, 0xfe, d, e, f));
 }
 

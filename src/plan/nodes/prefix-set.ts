@@ -1,5 +1,4 @@
-import { networkOf, splitPrefix } from '../../model/net/cidr.ts';
-import { ipBytes } from '../../model/net/ip.ts';
+import { prefixKey, prefixOf } from './prefix.ts';
 
 /**
  * Which values (names of Nodes) belong to which prefixes, asked by overlap.
@@ -47,22 +46,22 @@ export class PrefixSet {
 
   /** Every prefix present that contains `prefix`, itself not included. */
   *covering(prefix: string): Iterable<string> {
-    const { address, length, family } = splitPrefix(prefix);
+    const wanted = prefixOf(prefix);
     for (const marked of this.#lengths.keys()) {
-      const other = family === 'ipv6' ? marked - V6 : marked;
-      if (other < 0 || other >= length) continue;
-      const wider = networkOf(address, other);
-      if (this.#values.has(wider)) yield wider;
+      const length = wanted.family === 'ipv6' ? marked - V6 : marked;
+      if (length < 0 || length >= wanted.length) continue;
+      const wider = this.#byKey.get(prefixKey(wanted, length));
+      if (wider !== undefined) yield wider;
     }
   }
 
   /** Every prefix present that lies inside `prefix`, itself included. */
   *inside(prefix: string): Iterable<string> {
-    const { key, first, last } = place(prefix);
-    let at = lowerBound(this.#sorted, key);
-    for (; at < this.#sorted.length; at++) {
+    const wanted = prefixOf(prefix);
+    const end = `${wanted.last}~`;
+    for (let at = lowerBound(this.#sorted, prefixKey(wanted)); at < this.#sorted.length; at++) {
       const candidate = this.#sorted[at] ?? '';
-      if (candidate.slice(0, first.length) > last) return;
+      if (candidate > end) return;
       const text = this.#byKey.get(candidate);
       if (text !== undefined) yield text;
     }
@@ -91,27 +90,9 @@ export class PrefixSet {
 const NONE: ReadonlySet<string> = new Set();
 const V6 = 1000;
 
-interface Place {
-  /** Family and first address in hex, then the length: a wider prefix sorts before what it contains. */
-  readonly key: string;
-  readonly first: string;
-  /** Family and last address in hex. */
-  readonly last: string;
-  readonly length: number;
-}
-
-function place(prefix: string): Place {
-  const { address, length, family } = splitPrefix(prefix);
-  const bytes = ipBytes(address);
-  const mark = family === 'ipv4' ? '4' : '6';
-  const end = bytes.map((byte, i) => byte | (0xff >> Math.min(8, Math.max(0, length - 8 * i))));
-  const first = `${mark}${Buffer.from(bytes).toString('hex')}`;
-  return {
-    key: `${first}/${String(length).padStart(3, '0')}`,
-    first,
-    last: `${mark}${Buffer.from(end).toString('hex')}`,
-    length: family === 'ipv6' ? length + V6 : length,
-  };
+function place(prefix: string): { key: string; length: number } {
+  const parsed = prefixOf(prefix);
+  return { key: prefixKey(parsed), length: parsed.family === 'ipv6' ? parsed.length + V6 : parsed.length };
 }
 
 function lowerBound(sorted: readonly string[], key: string): number {

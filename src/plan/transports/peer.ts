@@ -1,12 +1,12 @@
 import type { Node } from '../../model/cluster/node.ts';
-import { type Cidr, contains, networkOf, splitPrefix } from '../../model/net/cidr.ts';
 import { type Family, familyOf, type Ip } from '../../model/net/ip.ts';
+import { contains, prefixOf } from '../nodes/prefix.ts';
 import type { Self } from './underlay.ts';
 
 /** An address of another node's underlay link, with the prefix that its link holds to be on-link, when that node told us. */
 export interface PeerAddress {
   readonly ip: Ip;
-  readonly prefix: Cidr | undefined;
+  readonly prefix: string | undefined;
 }
 
 /**
@@ -61,8 +61,7 @@ export const familyName = (family: Family): string => (family === 'ipv4' ? 'IPv4
 /** `address/length` of another agent's annotation, which may hold anything. */
 function parse(text: string): PeerAddress | undefined {
   try {
-    const { address, length } = splitPrefix(text);
-    return { ip: address, prefix: networkOf(address, length) };
+    return { ip: prefixOf(text).address, prefix: text };
   } catch {
     return undefined;
   }

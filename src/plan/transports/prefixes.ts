@@ -1,9 +1,10 @@
 import type { Node } from '../../model/cluster/node.ts';
-import { type Cidr, overlaps } from '../../model/net/cidr.ts';
+import type { Cidr } from '../../model/net/cidr.ts';
 import { FAMILIES } from '../../model/net/ip.ts';
 import type { Problem } from '../../model/problem.ts';
 import { cidrConflict, identityConflict } from '../nodes/claims.ts';
 import type { NodeIndex } from '../nodes/node-index.ts';
+import { overlaps } from '../nodes/prefix.ts';
 import { peerAddress } from './peer.ts';
 import type { Self } from './underlay.ts';
 

@@ -2,11 +2,12 @@ import type { Config, TransportName } from '../../model/cluster/config.ts';
 import type { HostLink, KernelFacts } from '../../model/cluster/host.ts';
 import type { Node, NodeFacts } from '../../model/cluster/node.ts';
 import { equal } from '../../model/equal.ts';
-import { type Cidr, contains, networkOf, splitPrefix } from '../../model/net/cidr.ts';
+import { type Cidr, networkOf, splitPrefix } from '../../model/net/cidr.ts';
 import { FAMILIES, type Family, familyOf, type Ip } from '../../model/net/ip.ts';
 import type { Problem } from '../../model/problem.ts';
 import { LINK_PREFIX } from '../../model/rows/link.ts';
 import type { World, WorldChangeOf } from '../../model/world.ts';
+import { contains, prefixOf } from '../nodes/prefix.ts';
 
 /** Where packets of one family leave this machine towards other nodes. */
 export interface Underlay {
@@ -144,7 +145,7 @@ function findUnderlay(
     config.underlayLink === undefined ? links : links.filter((link) => link.name === config.underlayLink);
   for (const address of wanted) {
     for (const link of allowed) {
-      const own = link.addresses.find((text) => splitPrefix(text).address === address);
+      const own = link.addresses.find((text) => prefixOf(text).address === address);
       if (own !== undefined) return underlayOf(link, own);
     }
   }
@@ -195,7 +196,7 @@ function underlayProblems(
 const LINK_LOCAL = ['169.254.0.0/16', '127.0.0.0/8', 'fe80::/10', '::1/128'];
 
 function isGlobal(text: string): boolean {
-  const { address } = splitPrefix(text);
+  const { address } = prefixOf(text);
   return !LINK_LOCAL.some((prefix) => contains(prefix, address));
 }
 
@@ -204,5 +205,5 @@ function essence(link: HostLink): unknown {
 }
 
 function carriesAddressOf(link: HostLink, node: Node): boolean {
-  return link.addresses.some((text) => node.addresses.includes(splitPrefix(text).address));
+  return link.addresses.some((text) => node.addresses.includes(prefixOf(text).address));
 }
