@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { linkSync, mkdirSync, renameSync, unlinkSync } from 'node:fs';
 import { connect, type Server } from 'node:net';
 import { join } from 'node:path';
@@ -14,7 +15,7 @@ const LONGEST_PATH = 107;
  */
 export async function claimSocket(server: Server, stateDir: string): Promise<string> {
   const path = join(stateDir, SOCKET_NAME);
-  const temporary = `${path}.${process.pid}`;
+  const temporary = `${path}.${randomBytes(4).toString('hex')}`;
   if (Buffer.byteLength(temporary) > LONGEST_PATH) {
     throw new FairleadError(
       'state-dir-too-long',
@@ -57,7 +58,7 @@ export function answers(path: string): Promise<boolean> {
 
 async function setAsideStale(path: string, stateDir: string): Promise<void> {
   if (await answers(path)) throw agentRuns(stateDir);
-  const aside = `${path}.stale.${process.pid}`;
+  const aside = `${path}.${randomBytes(4).toString('hex')}`;
   try {
     renameSync(path, aside);
   } catch (error) {

@@ -21,8 +21,13 @@ export class Client {
   /** Every line of a streaming answer, until the agent goes away. */
   async *lines<T>(path: string): AsyncGenerator<T> {
     const response = await this.#send('GET', path);
-    for await (const line of createInterface({ input: response, crlfDelay: Infinity })) {
-      if (line !== '') yield JSON.parse(line) as T;
+    try {
+      for await (const line of createInterface({ input: response, crlfDelay: Infinity })) {
+        if (line !== '') yield JSON.parse(line) as T;
+      }
+    } finally {
+      // Also when the reader has seen enough: the agent then stops telling.
+      response.destroy();
     }
   }
 
