@@ -14,6 +14,18 @@ export interface PeerAddress {
  * that link, other InternalIPs. A node that has told nothing is reached by its InternalIPs.
  */
 export function peerAddresses(peer: Node, family: Family): readonly PeerAddress[] {
+  // Asked some ten times a peer; Node objects never change.
+  let known = ADDRESSES.get(peer);
+  if (!known) {
+    known = { ipv4: readAddresses(peer, 'ipv4'), ipv6: readAddresses(peer, 'ipv6') };
+    ADDRESSES.set(peer, known);
+  }
+  return known[family];
+}
+
+const ADDRESSES = new WeakMap<Node, Readonly<Record<Family, readonly PeerAddress[]>>>();
+
+function readAddresses(peer: Node, family: Family): readonly PeerAddress[] {
   const told: PeerAddress[] = [];
   for (const text of peer.facts?.underlay ?? []) {
     const parsed = parse(text);
