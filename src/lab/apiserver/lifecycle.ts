@@ -153,7 +153,7 @@ export class Lifecycle {
     const shorter = grace < Number(metadata.deletionGracePeriodSeconds ?? 0);
     if (deleting && !shorter) return { object, gone: false };
     metadata.deletionTimestamp = rfc3339(this.#context.clock.wall() + grace * 1000);
-    metadata.deletionGracePeriodSeconds = grace;
+    if (r.storage !== 'namespaces') metadata.deletionGracePeriodSeconds = grace;
     if (r.generation) metadata.generation = Number(metadata.generation ?? 0) + (deleting ? 0 : 1);
     if (r.storage === 'namespaces') ensure(object, 'status').phase = 'Terminating';
     if (!dryRun) {

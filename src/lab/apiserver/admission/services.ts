@@ -19,7 +19,10 @@ export function services(serviceCidrs: readonly string[]): Admission {
     let offset = last.get(range) ?? 10;
     for (let tried = 0; tried < 70_000; tried++, offset++) {
       let candidate = nthAddress(range, offset);
-      if (offset > 65_000 || !contains(range, candidate)) candidate = nthAddress(range, (offset = 10));
+      if (offset > 65_000 || !contains(range, candidate)) {
+        offset = 10;
+        candidate = nthAddress(range, offset);
+      }
       if (taken.has(candidate)) continue;
       last.set(range, offset + 1);
       return candidate;
@@ -31,7 +34,8 @@ export function services(serviceCidrs: readonly string[]): Admission {
     const asked =
       texts(spec.clusterIPs).length > 0 ? texts(spec.clusterIPs) : [text(spec.clusterIP)].filter(Boolean);
     const headless = asked[0] === 'None';
-    const policy = text((spec.ipFamilyPolicy ??= 'SingleStack'));
+    spec.ipFamilyPolicy ??= 'SingleStack';
+    const policy = spec.ipFamilyPolicy;
     const wanted = texts(spec.ipFamilies);
     const families =
       wanted.length > 0 ? [...wanted] : asked.length > 0 && !headless ? asked.map(familyName) : [primary];

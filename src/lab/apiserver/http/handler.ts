@@ -5,7 +5,7 @@ import type { Faults } from '../faults.ts';
 import { type JsonObject, parseObject, text } from '../json.ts';
 import type { Lifecycle } from '../lifecycle.ts';
 import { apiVersion, type Resource } from '../resources.ts';
-import { methodNotAllowed, noSuchResource, notFound, StatusError } from '../status.ts';
+import { methodNotAllowed, noSuchResource, StatusError } from '../status.ts';
 import { columnsOf } from '../view/table.ts';
 import { LineCache, View } from '../view/view.ts';
 import { readPage, sendList } from './list.ts';
@@ -204,19 +204,18 @@ export class Handler {
     const pods = lifecycle.resources.stored('pods');
     if ((r.kind === 'Binding' || target.subresource === 'binding') && pods) {
       const name = target.name || text((body.metadata as JsonObject | undefined)?.name);
-      return sendJson(response, 201, bind(lifecycle, pods, target.namespace, name, body));
-    }
-    sendJson(response, 201, { kind: r.kind, apiVersion: apiVersion(r), ...accessReview(body) });
+      sendJson(response, 201, bind(lifecycle, pods, target.namespace, name, body));
+    } else sendJson(response, 201, { kind: r.kind, apiVersion: apiVersion(r), ...accessReview(body) });
   }
 
-  #delete(
+  async #delete(
     response: ServerResponse,
     r: Resource,
     target: Target,
     query: URLSearchParams,
     view: View,
     body: string,
-  ): void | Promise<void> {
+  ): Promise<void> {
     const { lifecycle } = this.#options;
     const options: JsonObject =
       body.trim() === '' ? {} : parseObjectBody(body, 'application/json', 'DeleteOptions');
@@ -230,7 +229,6 @@ export class Handler {
       return sendList(response, page, view);
     }
     const entry = lifecycle.find(r, target.namespace, target.name);
-    if (!entry) throw notFound(r, target.name);
     const stored = lifecycle.resources.stored(r.storage) ?? r;
     const { object, gone } = lifecycle.remove(r.custom ? r : stored, entry, options, dryRun);
     if (r.returnsDeleted || !gone) return sendObject(response, 200, view.single(object));

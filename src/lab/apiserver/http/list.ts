@@ -38,7 +38,7 @@ function decodeToken(source: string): Token {
       unknown
     >;
     if (v === 'meta.k8s.io/v1' && typeof rv === 'number' && typeof start === 'string') {
-      return { revision: rv, start: start.replace(/\u0000$/, '') };
+      return { revision: rv, start: start.endsWith('\u0000') ? start.slice(0, -1) : start };
     }
   } catch {
     // Told below.

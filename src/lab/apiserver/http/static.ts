@@ -28,7 +28,8 @@ export function sendObject(
   body: string,
   warnings: readonly string[] = [],
 ): void {
-  const headers = warnings.length > 0 ? { warning: [...warnings] } : undefined;
+  const headers: OutgoingHttpHeaders = {};
+  if (warnings.length > 0) headers.warning = [...warnings].join(', ');
   sendText(response, status, body, 'application/json', headers);
 }
 

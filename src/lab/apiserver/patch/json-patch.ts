@@ -4,12 +4,12 @@ import { badRequest, StatusError } from '../status.ts';
 const rejected = (): StatusError =>
   new StatusError(422, 'Invalid', 'the server rejected our request due to an error in our request', {});
 
-const unescape = (part: string): string => part.replaceAll('~1', '/').replaceAll('~0', '~');
+const unescapePart = (part: string): string => part.replaceAll('~1', '/').replaceAll('~0', '~');
 
 function split(pointer: string): string[] {
   if (pointer === '') return [];
   if (!pointer.startsWith('/')) throw rejected();
-  return pointer.slice(1).split('/').map(unescape);
+  return pointer.slice(1).split('/').map(unescapePart);
 }
 
 /** RFC 6901: `-` is the place after the last element; other indices are digits without leading zeros. */

@@ -32,7 +32,11 @@ export function decode(body: JsonObject, type: Struct | undefined, kind: string,
       const where = path === '' ? key : `${path}.${key}`;
       const childShape = shape.fields.get(key);
       if (childShape === undefined) complaints.push(`unknown field "${where}"`);
-      else if (child !== null) out[key] = read(child, childShape, where, shape.name);
+      else if (child !== null) {
+        const value = read(child, childShape, where, shape.name);
+        // Empty maps and lists are the same as absent ones, and are stored so.
+        if (shape.required.has(key) || !isEmpty(value, childShape)) out[key] = value;
+      }
     }
     return out;
   };
@@ -83,6 +87,10 @@ export function decode(body: JsonObject, type: Struct | undefined, kind: string,
   if (!isObject(metadata)) return fail(metadata, kind, 'metadata', 'v1.ObjectMeta');
   return { object: { ...body, metadata: readStruct(metadata, shape, 'metadata') }, complaints };
 }
+
+const isEmpty = (value: Json, type: Type): boolean =>
+  (type.kind === 'map' && isObject(value) && Object.keys(value).length === 0) ||
+  (type.kind === 'list' && Array.isArray(value) && value.length === 0);
 
 function goName(type: Type): string {
   if (type.kind === 'ref') return `v1.${type.name}`;
