@@ -5,13 +5,16 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from '../../src/cli/client.ts';
-import { type ApiServer, startApiServer } from '../../src/lab/apiserver/server.ts';
+import { type ApiServer, type ApiServerOptions, startApiServer } from '../../src/lab/apiserver/server.ts';
 import type { Status } from '../../src/model/api.ts';
 import { type KubeClient, kubeClient } from '../../src/sources/kube/client.ts';
 import { NODES } from '../../src/sources/kube/resource.ts';
 
 const root = join(import.meta.dirname, '../..');
 export const BUNDLE = join(root, 'dist/fairlead.cjs');
+
+/** Must never be in a log. */
+export const TOKEN = 'secret-token-of-the-test';
 
 export const run = (command: string): string => {
   const [program = '', ...args] = command.split(' ');
@@ -75,9 +78,9 @@ export class Machine {
     return join(this.dir, 'kubeconfig');
   }
 
-  static async start(): Promise<Machine> {
+  static async start(options: ApiServerOptions = {}): Promise<Machine> {
     const podCidrs = ['10.244.0.0/16', 'fd00:10:244::/48'];
-    return new Machine(await startApiServer({ tls: true, token: 'secret-token-of-the-test', podCidrs }));
+    return new Machine(await startApiServer({ tls: true, token: TOKEN, podCidrs, ...options }));
   }
 
   async addNode(name: string, addresses: readonly string[]): Promise<void> {

@@ -190,5 +190,3 @@ describe('the agent', () => {
     await machine.status('the first one still answers', ready);
   });
 });
-
-
