@@ -38,7 +38,7 @@ export const TIMING: Timing = {
   backoff: { first: 500, longest: 8_000 },
 };
 
-/** A watch that lasted this long was in order: the next failure is a first one again. */
+/** A server that was heard for this long was in order: the next failure is a first one again. */
 const STEADY = 10_000;
 
 export interface ReflectorOptions<S extends KubeSource> {
@@ -115,8 +115,7 @@ export class Reflector<S extends KubeSource> {
         error = thrown;
       }
       if (this.#closed) return;
-      const lasted = this.#o.clock.monotonic() - began;
-      if (error !== undefined) await this.#failed(error, lasted);
+      if (error !== undefined) await this.#failed(error, began);
     }
   }
 
@@ -192,6 +191,7 @@ export class Reflector<S extends KubeSource> {
     }
     if (this.#damaged) this.#version = undefined;
     if (clock.monotonic() - began < SHORTEST_WATCH) throw TOO_SHORT;
+    this.#failures = 0;
   }
 
   #event(event: WatchEvent): void {
@@ -234,10 +234,10 @@ export class Reflector<S extends KubeSource> {
     this.#contact = this.#o.clock.monotonic();
   }
 
-  async #failed(error: unknown, lasted: number): Promise<void> {
+  async #failed(error: unknown, began: number): Promise<void> {
     const { clock, kind, log, random } = this.#o;
     if (needsList(error)) this.#version = undefined;
-    this.#failures = lasted >= STEADY ? 1 : this.#failures + 1;
+    this.#failures = this.#contact - began >= STEADY ? 1 : this.#failures + 1;
     const words = describe(error);
     const away = clock.monotonic() - this.#contact;
     if (!this.#trusted) this.#distrust(words);
@@ -248,8 +248,8 @@ export class Reflector<S extends KubeSource> {
     const retryAfter = error instanceof ApiError ? error.retryAfter : undefined;
     const wait = backoff(this.#failures, this.#timing.backoff, random, retryAfter);
     const fields = { source: kind.source, error: words, failures: this.#failures, retryMs: Math.round(wait) };
-    if (this.#failures === 1) log.warn(fields, 'lost the API server');
-    else log.debug(fields, 'still no API server');
+    if (this.#failures === 1) log.warn(fields, 'list or watch failed');
+    else log.debug(fields, 'list or watch failed again');
     await this.#pause(wait);
   }
 
@@ -257,8 +257,12 @@ export class Reflector<S extends KubeSource> {
     this.#trusted = false;
     this.#version = undefined;
     if (reason === this.#reason) return;
-    this.#reason = reason;
-    this.#o.sink.notReady(this.#o.kind.source, reason);
+    try {
+      this.#o.sink.notReady(this.#o.kind.source, reason);
+      this.#reason = reason;
+    } catch (error) {
+      this.#o.log.warn({ source: this.#o.kind.source, error: describe(error) }, 'readiness not taken over');
+    }
   }
 
   #pause(ms: number): Promise<void> {
