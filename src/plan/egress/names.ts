@@ -1,7 +1,8 @@
 import type { Family } from '../../model/net/ip.ts';
 
 /** Names in our nftables table, as an operator sees them. */
-export const MASQUERADE_CHAIN = 'masquerade';
+/** Not `masquerade`: that is a word of nft's language, and what it lists could not be read back. */
+export const MASQUERADE_CHAIN = 'from-pods';
 export const FROM_PODS_CHAIN = 'masquerade-pods';
 export const CLAMP_CHAIN = 'clamp-mss';
 

@@ -45,7 +45,7 @@ test('ranges of a set never overlap, whatever Nodes claim', () => {
 
 test('only packets of our own pods are looked at, and the last rule masquerades', () => {
   const planned = plan(planners, { nodes: [n1, node(2)] });
-  const entry = chain(planned, 'masquerade');
+  const entry = chain(planned, 'from-pods');
   assert.ok(entry?.kind === 'chain');
   assert.deepEqual(entry.hook, { type: 'nat', hook: 'postrouting', priority: 100, policy: 'accept' });
   assert.deepEqual(entry.rules[0]?.exprs, [

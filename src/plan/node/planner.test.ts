@@ -79,7 +79,7 @@ test('the conflist waits for devices, forwarding and masquerade, and the conditi
     'sysctl net/ipv6/conf/all/forwarding',
     'link fl-vxlan',
     'address fl-vxlan fe80::d4:1eff:fec0:bb92/64',
-    'nft chain masquerade',
+    'nft chain from-pods',
   ]);
   const condition = rowsOf(planned, 'node-status').filter(({ key }) => key.startsWith('condition'));
   assert.deepEqual(needs(condition), [...file, `file ${FILE}`]);
