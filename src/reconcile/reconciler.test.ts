@@ -366,6 +366,60 @@ test('a storm of notifications costs four reads a second, and the last one is ne
   assert.equal(route.things.get('a'), '1');
 });
 
+test('what moves while we read is read again', async () => {
+  const { clock, route, want } = rig();
+  want('route a');
+  await clock.advance(1000);
+  const observe = route.observe.bind(route);
+  route.observe = async () => {
+    const seen = await observe();
+    route.observe = observe;
+    route.things.delete('a');
+    route.notify(['a']);
+    return seen;
+  };
+  route.notify('unknown');
+  await clock.advance(300);
+  assert.equal(route.things.get('a'), '1');
+});
+
+test('a jump of the clock on the wall moves no retry and no sweep', async () => {
+  const { clock, route, want, reconciler } = rig();
+  route.answer = () => ({ ok: false, error: new Error('EBUSY') });
+  want('route a');
+  await clock.advance(10);
+  clock.jump(-86_400_000);
+  const { observes } = route;
+  await clock.advance(100);
+  const row = reconciler.row({ target: 'route', key: 'a' })!;
+  assert.equal(row.attempts, 2);
+  assert.ok(row.nextTry! > clock.wall() && row.nextTry! < clock.wall() + 1000);
+  clock.jump(10 * 86_400_000);
+  await clock.advance(50);
+  assert.ok(route.observes - observes < 5);
+});
+
+test('removals get their turn when adds never end', async () => {
+  const { clock, route, want, reconciler } = rig();
+  want('route old');
+  await clock.advance(10);
+  reconciler.gate(() => 'held');
+  want('-route old', 'link l');
+  assert.equal(reconciler.removalsHeld, 0, 'what may not be removed does not count');
+  await clock.advance(10);
+  reconciler.gate(() => undefined);
+  let finish = () => {};
+  route.before = () => new Promise<void>((resolve) => (finish = resolve));
+  want('route new');
+  await clock.advance(1500);
+  assert.equal(reconciler.removalsHeld, 1500);
+  route.before = undefined;
+  finish();
+  await clock.advance(10);
+  assert.equal(reconciler.removalsHeld, 0);
+  assert.deepEqual([...route.things.keys()], ['new']);
+});
+
 test('what our own change of a link took along is put back and is not called drift', async () => {
   const { clock, link, route, want, reconciler } = rig();
   want('link l', 'route r');
