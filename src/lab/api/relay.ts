@@ -11,7 +11,7 @@ export class ApiRelay {
   readonly #socketPath: string;
   readonly #pairs = new Set<readonly [Socket, Socket]>();
   #server: Server | undefined;
-  #stalled = false;
+  readonly #stalled = new Set<readonly [Socket, Socket]>();
 
   constructor(ns: NetNs, socketPath: string) {
     this.#ns = ns;
@@ -35,11 +35,17 @@ export class ApiRelay {
     }
   }
 
-  /** Connections stay open and are accepted, and not one byte comes from the server any more. */
-  stall(on: boolean): void {
-    this.#stalled = on;
-    for (const [, upstream] of this.#pairs) if (on) upstream.pause();
-    if (!on) for (const [, upstream] of this.#pairs) upstream.resume();
+  /** Connections that are open now stay so, and not one byte comes from the server any more. New ones work. */
+  stall(): void {
+    for (const pair of this.#pairs) {
+      this.#stalled.add(pair);
+      pair[1].pause();
+    }
+  }
+
+  resume(): void {
+    for (const [, upstream] of this.#stalled) upstream.resume();
+    this.#stalled.clear();
   }
 
   #join(client: Socket): void {
@@ -48,6 +54,7 @@ export class ApiRelay {
     this.#pairs.add(pair);
     const end = () => {
       this.#pairs.delete(pair);
+      this.#stalled.delete(pair);
       client.destroy();
       upstream.destroy();
     };
@@ -60,10 +67,9 @@ export class ApiRelay {
       if (!client.write(chunk)) upstream.pause();
     });
     client.on('drain', () => {
-      if (!this.#stalled) upstream.resume();
+      if (!this.#stalled.has(pair)) upstream.resume();
     });
     client.once('end', () => upstream.end());
     upstream.once('end', () => client.end());
-    if (this.#stalled) upstream.pause();
   }
 }

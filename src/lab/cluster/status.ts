@@ -48,7 +48,7 @@ export async function statusOf(cluster: Cluster): Promise<LabStatus> {
   }));
   return {
     api: cluster.options.api,
-    nodes,
+    nodes: nodes.sort((a, b) => (a.name < b.name ? -1 : 1)),
     pods: pods.sort((a, b) => (a.name < b.name ? -1 : 1)),
   };
 }

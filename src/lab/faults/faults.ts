@@ -43,12 +43,13 @@ export class Faults {
     return {
       api: {
         usage: 'api away|back|stall|resume [NODE]',
-        what: 'the API server as seen by one node or all: refused, or open and silent',
+        what: 'the API server as seen by one node or all: refused, or its open connections silent',
         run: async ([how = '', name]) => {
           for (const { relay } of this.#nodes(name)) {
             if (how === 'away') relay.away();
             else if (how === 'back') await relay.open();
-            else if (how === 'stall' || how === 'resume') relay.stall(how === 'stall');
+            else if (how === 'stall') relay.stall();
+            else if (how === 'resume') relay.resume();
             else throw this.#unknown(`api "${how}"`);
           }
         },

@@ -6,6 +6,7 @@ import { readUp } from './flags.ts';
 import { type LaunchedLab, launch } from './launcher.ts';
 import { showLive, summary } from './live.ts';
 import { type LabState, stateOf } from './state.ts';
+import { onWrapperDeath } from './wrappers.ts';
 
 export interface UpContext {
   /** Command line of the lab's first process, without its argument. */
@@ -24,7 +25,10 @@ export async function up(argv: readonly string[], context: UpContext): Promise<n
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
   for (const signal of signals) process.on(signal, () => void lab.close());
   if (process.env[DETACHED]) process.stdout.write(`${JSON.stringify({ up: lab.milliseconds })}\n`);
-  else await showLive(lab);
+  else {
+    onWrapperDeath(() => void lab.close());
+    await showLive(lab);
+  }
   return endOf(lab);
 }
 
