@@ -32,6 +32,13 @@ export function underlay(): void {
   run('ip addr add 2001:db8:1::1/64 dev eth0 nodad');
 }
 
+const PROGRAM = [process.execPath, '--max-semi-space-size=4', BUNDLE];
+
+export interface Launch {
+  readonly wrapper?: readonly string[];
+  readonly program?: readonly string[];
+}
+
 export interface Ended {
   readonly code: number | null;
   readonly text: string;
@@ -90,23 +97,11 @@ export class Machine {
     await this.kube.patch({ ...NODES, name, subresource: 'status' }, 'merge', { status });
   }
 
-  /** Starts the bundle; `wrapper` is a command that runs it (`setpriv …`). */
-  agent(
-    flags: readonly string[] = [],
-    { wrapper = [], env = {} }: { wrapper?: readonly string[]; env?: NodeJS.ProcessEnv } = {},
-  ): AgentProcess {
+  /** Starts the bundle, or another `program`; `wrapper` is a command that runs it (`setpriv …`). */
+  agent(flags: readonly string[] = [], { wrapper = [], program = PROGRAM }: Launch = {}): AgentProcess {
     const folders = ['--state-dir', this.state, '--cni-conf-dir', this.cni, '--config', this.config];
     const own = ['--kubeconfig', this.kubeconfig, '--node', 'n1', '--health-port', '0', ...folders];
-    const command = [
-      ...wrapper,
-      process.execPath,
-      '--max-semi-space-size=4',
-      BUNDLE,
-      'agent',
-      ...own,
-      ...flags,
-    ];
-    const agent = new AgentProcess(command, { ...process.env, ...env });
+    const agent = new AgentProcess([...wrapper, ...program, 'agent', ...own, ...flags], process.env);
     this.#agents.push(agent);
     return agent;
   }
