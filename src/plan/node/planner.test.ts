@@ -65,7 +65,7 @@ test('kube-router and kopeio are taken over with bridge and network name, others
   const taken = conflist({ nodes: [n1], cni }) as { name: string; plugins: { bridge?: string }[] };
   assert.deepEqual([taken.name, taken.plugins[0]?.bridge], ['mynet', 'kube-bridge']);
   const other = conflist({ nodes: [n1], cni: cni.slice(0, 1) });
-  assert.equal(other['name'], 'fairlead');
+  assert.equal(other.name, 'fairlead');
 });
 
 test('the conflist waits for devices, forwarding and masquerade, and the condition for the conflist too', () => {
