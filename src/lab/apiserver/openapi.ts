@@ -13,6 +13,8 @@ function schemaOf(type: Type): JsonObject {
     case 'integer':
     case 'number':
       return { type: type.kind, default: type.kind === 'string' ? '' : type.kind === 'boolean' ? false : 0 };
+    case 'bytes':
+      return { type: 'string', format: 'byte' };
     case 'quantity':
     case 'intOrString':
       return { oneOf: [{ type: 'string' }, { type: 'number' }], 'x-kubernetes-int-or-string': true };

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { parse as parseYaml } from 'yaml';
 import { isObject, type Json, type JsonObject } from '../json.ts';
+import { decodeProtobuf } from '../schema/protobuf.ts';
 import { badRequest, StatusError } from '../status.ts';
 import type { IncludeObject } from '../view/table.ts';
 import type { Form } from '../view/view.ts';
@@ -36,9 +37,10 @@ export function parseTarget(path: string): Target | undefined {
   return { groupVersion, namespace, plural, name, subresource: more.join('/') };
 }
 
+const protobuf = 'application/vnd.kubernetes.protobuf';
 const bodyLimit = 3 * 1024 * 1024;
 
-/** The request's body as text. 413 above 3 MiB, as on the real server. */
+/** The request's body as JSON or YAML text. 413 above 3 MiB, as on the real server. */
 export async function readBody(request: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];
   let size = 0;
@@ -50,7 +52,11 @@ export async function readBody(request: IncomingMessage): Promise<string> {
     }
     chunks.push(bytes);
   }
-  return Buffer.concat(chunks).toString('utf8');
+  const bytes = Buffer.concat(chunks);
+  // Everything after this sees JSON.
+  return mediaType(request) === protobuf && size > 0
+    ? JSON.stringify(decodeProtobuf(bytes))
+    : bytes.toString('utf8');
 }
 
 export const mediaType = (request: IncomingMessage): string =>
@@ -70,13 +76,6 @@ export function parseBody(source: string, type: string, kind: string): Json {
 }
 
 export function parseObjectBody(source: string, type: string, kind: string): JsonObject {
-  if (type === 'application/vnd.kubernetes.protobuf') {
-    throw new StatusError(
-      415,
-      'UnsupportedMediaType',
-      'the body of the request was in an unknown format - accepted media types include: application/json, application/yaml',
-    );
-  }
   const value = parseBody(source, type, kind);
   if (!isObject(value))
     throw badRequest(`the object provided is unrecognized (must be of type ${kind}): not an object`);

@@ -9,7 +9,13 @@ export interface Decoded {
   readonly complaints: string[];
 }
 
-const goType = { string: 'string', boolean: 'bool', integer: 'int32', number: 'float64' } as const;
+const goType = {
+  string: 'string',
+  bytes: '[]uint8',
+  boolean: 'bool',
+  integer: 'int32',
+  number: 'float64',
+} as const;
 
 function jsonKind(value: Json): string {
   if (Array.isArray(value)) return 'array';
@@ -47,6 +53,8 @@ export function decode(body: JsonObject, type: Struct | undefined, kind: string,
       case 'any':
         return value;
       case 'string':
+      case 'bytes':
+        return typeof value === 'string' ? value : wrong(goType.bytes);
       case 'boolean':
         return typeof value === shape.kind ? value : wrong(goType[shape.kind]);
       case 'integer':

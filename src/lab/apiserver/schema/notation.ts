@@ -5,19 +5,21 @@ import { podTypes } from './pod-types.ts';
 /**
  * A compact notation for API types, one type a line (continued by indentation): `Name field:type field!:type …`.
  *
- *     s string   b boolean   i integer   n number   q quantity   x integer or string   t time   * anything
+ *     s string   b boolean   i integer   n number   y bytes   q quantity   x int or string   t time   * anything
  *     Name       another type
  *     {T}        map of T;  {T}@ replaced as a whole by server-side apply
  *     [T]        list that is replaced as a whole
  *     [T]~key    list merged by `key` (strategic merge and, unless `/` follows, server-side apply)
  *     [T](a,b)   keys that server-side apply uses, where they differ
  *     [T]~ / =   list of scalars merged as a set by strategic merge / by server-side apply
+ *     …#2        the field's number in protobuf; #2.5: number 5 of the embedded message that is number 2
  *     ^          `$retainKeys`: keys not named in the patch go;  Name@ at the line's start: a struct that is one value
  */
 export type Type =
   | {
       readonly kind:
         | 'string'
+        | 'bytes'
         | 'boolean'
         | 'integer'
         | 'number'
@@ -43,10 +45,14 @@ export interface Struct {
   readonly atomic: boolean;
   readonly fields: ReadonlyMap<string, Type>;
   readonly required: ReadonlySet<string>;
+  /** Field names by protobuf number, `2.5` within an embedded message; and the numbers of those messages. */
+  readonly numbers: ReadonlyMap<string, string>;
+  readonly embedded: ReadonlySet<string>;
 }
 
 const scalars: Readonly<Record<string, Type>> = {
   s: { kind: 'string' },
+  y: { kind: 'bytes' },
   b: { kind: 'boolean' },
   i: { kind: 'integer' },
   n: { kind: 'number' },
@@ -95,13 +101,18 @@ function parseTypes(sources: readonly string[]): Map<string, Struct> {
     const name = head.replace('@', '');
     const parsed = new Map<string, Type>();
     const required = new Set<string>();
+    const numbers = new Map<string, string>();
+    const embedded = new Set<string>();
     for (const field of fields) {
       const colon = field.indexOf(':');
       const key = field.slice(0, colon).replace('!', '');
+      const [type = '', number] = field.slice(colon + 1).split('#');
+      if (number !== undefined) numbers.set(number, key);
+      if (number?.includes('.')) embedded.add(number.split('.')[0] ?? '');
       if (field[colon - 1] === '!') required.add(key);
-      parsed.set(key, parseType(field.slice(colon + 1)));
+      parsed.set(key, parseType(type));
     }
-    types.set(name, { name, atomic: head.endsWith('@'), fields: parsed, required });
+    types.set(name, { name, atomic: head.endsWith('@'), fields: parsed, required, numbers, embedded });
   }
   return types;
 }

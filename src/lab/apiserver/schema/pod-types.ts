@@ -1,163 +1,178 @@
 /** A pod's spec and everything in it (core/v1), in the notation of `notation.ts`. Facts of the Kubernetes 1.36 API. */
 export const podTypes = `
-AWSElasticBlockStoreVolumeSource fsType:s partition:i readOnly:b volumeID!:s
-Affinity nodeAffinity:NodeAffinity podAffinity:PodAffinity podAntiAffinity:PodAntiAffinity
-AppArmorProfile localhostProfile:s type!:s
-AzureDiskVolumeSource cachingMode:s diskName!:s diskURI!:s fsType:s kind:s readOnly:b
-AzureFileVolumeSource readOnly:b secretName!:s shareName!:s
-CSIVolumeSource driver!:s fsType:s nodePublishSecretRef:LocalObjectReference readOnly:b volumeAttributes:{s}
-Capabilities add:[s] drop:[s]
-CephFSVolumeSource monitors!:[s] path:s readOnly:b secretFile:s secretRef:LocalObjectReference user:s
-CinderVolumeSource fsType:s readOnly:b secretRef:LocalObjectReference volumeID!:s
-ClusterTrustBundleProjection labelSelector:LabelSelector name:s optional:b path!:s signerName:s
-ConfigMapEnvSource name:s optional:b
-ConfigMapKeySelector@ key!:s name:s optional:b
-ConfigMapProjection items:[KeyToPath] name:s optional:b
-ConfigMapVolumeSource defaultMode:i items:[KeyToPath] name:s optional:b
-Container args:[s] command:[s] env:[EnvVar]~name envFrom:[EnvFromSource] image:s imagePullPolicy:s
-  lifecycle:Lifecycle livenessProbe:Probe name!:s ports:[ContainerPort]~containerPort(containerPort,protocol)
-  readinessProbe:Probe resizePolicy:[ContainerResizePolicy] resources:ResourceRequirements restartPolicy:s
-  restartPolicyRules:[ContainerRestartRule] securityContext:SecurityContext startupProbe:Probe stdin:b
-  stdinOnce:b terminationMessagePath:s terminationMessagePolicy:s tty:b volumeDevices:[VolumeDevice]~devicePath
-  volumeMounts:[VolumeMount]~mountPath workingDir:s
-ContainerPort containerPort!:i hostIP:s hostPort:i name:s protocol:s
-ContainerResizePolicy resourceName!:s restartPolicy!:s
-ContainerRestartRule action!:s exitCodes:ContainerRestartRuleOnExitCodes
-ContainerRestartRuleOnExitCodes operator!:s values:[i]=
-DownwardAPIProjection items:[DownwardAPIVolumeFile]
-DownwardAPIVolumeFile fieldRef:ObjectFieldSelector mode:i path!:s resourceFieldRef:ResourceFieldSelector
-DownwardAPIVolumeSource defaultMode:i items:[DownwardAPIVolumeFile]
-EmptyDirVolumeSource medium:s sizeLimit:q
-EnvFromSource configMapRef:ConfigMapEnvSource prefix:s secretRef:SecretEnvSource
-EnvVar name!:s value:s valueFrom:EnvVarSource
-EnvVarSource configMapKeyRef:ConfigMapKeySelector fieldRef:ObjectFieldSelector fileKeyRef:FileKeySelector
-  resourceFieldRef:ResourceFieldSelector secretKeyRef:SecretKeySelector
-EphemeralContainer args:[s] command:[s] env:[EnvVar]~name envFrom:[EnvFromSource] image:s imagePullPolicy:s
-  lifecycle:Lifecycle livenessProbe:Probe name!:s ports:[ContainerPort]~containerPort(containerPort,protocol)
-  readinessProbe:Probe resizePolicy:[ContainerResizePolicy] resources:ResourceRequirements restartPolicy:s
-  restartPolicyRules:[ContainerRestartRule] securityContext:SecurityContext startupProbe:Probe stdin:b
-  stdinOnce:b targetContainerName:s terminationMessagePath:s terminationMessagePolicy:s tty:b
-  volumeDevices:[VolumeDevice]~devicePath volumeMounts:[VolumeMount]~mountPath workingDir:s
-EphemeralVolumeSource volumeClaimTemplate:PersistentVolumeClaimTemplate
-ExecAction command:[s]
-FCVolumeSource fsType:s lun:i readOnly:b targetWWNs:[s] wwids:[s]
-FileKeySelector@ key!:s optional:b path!:s volumeName!:s
-FlexVolumeSource driver!:s fsType:s options:{s} readOnly:b secretRef:LocalObjectReference
-FlockerVolumeSource datasetName:s datasetUUID:s
-GCEPersistentDiskVolumeSource fsType:s partition:i pdName!:s readOnly:b
-GRPCAction port!:i service:s
-GitRepoVolumeSource directory:s repository!:s revision:s
-GlusterfsVolumeSource endpoints!:s path!:s readOnly:b
-HTTPGetAction host:s httpHeaders:[HTTPHeader] path:s port!:x scheme:s
-HTTPHeader name!:s value!:s
-HostAlias hostnames:[s] ip!:s
-HostPathVolumeSource path!:s type:s
-ISCSIVolumeSource chapAuthDiscovery:b chapAuthSession:b fsType:s initiatorName:s iqn!:s iscsiInterface:s lun!:i
-  portals:[s] readOnly:b secretRef:LocalObjectReference targetPortal!:s
-ImageVolumeSource pullPolicy:s reference:s
-KeyToPath key!:s mode:i path!:s
-Lifecycle postStart:LifecycleHandler preStop:LifecycleHandler stopSignal:s
-LifecycleHandler exec:ExecAction httpGet:HTTPGetAction sleep:SleepAction tcpSocket:TCPSocketAction
-LocalObjectReference@ name:s
-NFSVolumeSource path!:s readOnly:b server!:s
-NodeAffinity preferredDuringSchedulingIgnoredDuringExecution:[PreferredSchedulingTerm]
-  requiredDuringSchedulingIgnoredDuringExecution:NodeSelector
-NodeSelector@ nodeSelectorTerms!:[NodeSelectorTerm]
-NodeSelectorRequirement key!:s operator!:s values:[s]
-NodeSelectorTerm@ matchExpressions:[NodeSelectorRequirement] matchFields:[NodeSelectorRequirement]
-ObjectFieldSelector@ apiVersion:s fieldPath!:s
-PersistentVolumeClaimSpec accessModes:[s] dataSource:TypedLocalObjectReference
-  dataSourceRef:TypedObjectReference resources:VolumeResourceRequirements selector:LabelSelector
-  storageClassName:s volumeAttributesClassName:s volumeMode:s volumeName:s
-PersistentVolumeClaimTemplate metadata:ObjectMeta spec!:PersistentVolumeClaimSpec
-PersistentVolumeClaimVolumeSource claimName!:s readOnly:b
-PhotonPersistentDiskVolumeSource fsType:s pdID!:s
-PodAffinity preferredDuringSchedulingIgnoredDuringExecution:[WeightedPodAffinityTerm]
-  requiredDuringSchedulingIgnoredDuringExecution:[PodAffinityTerm]
-PodAffinityTerm labelSelector:LabelSelector matchLabelKeys:[s] mismatchLabelKeys:[s]
-  namespaceSelector:LabelSelector namespaces:[s] topologyKey!:s
-PodAntiAffinity preferredDuringSchedulingIgnoredDuringExecution:[WeightedPodAffinityTerm]
-  requiredDuringSchedulingIgnoredDuringExecution:[PodAffinityTerm]
-PodCertificateProjection certificateChainPath:s credentialBundlePath:s keyPath:s keyType!:s
-  maxExpirationSeconds:i signerName!:s userAnnotations:{s}
-PodDNSConfig nameservers:[s] options:[PodDNSConfigOption] searches:[s]
-PodDNSConfigOption name:s value:s
-PodOS name!:s
-PodReadinessGate conditionType!:s
-PodResourceClaim name!:s resourceClaimName:s resourceClaimTemplateName:s
-PodSchedulingGate name!:s
-PodSchedulingGroup podGroupName:s
-PodSecurityContext appArmorProfile:AppArmorProfile fsGroup:i fsGroupChangePolicy:s runAsGroup:i runAsNonRoot:b
-  runAsUser:i seLinuxChangePolicy:s seLinuxOptions:SELinuxOptions seccompProfile:SeccompProfile
-  supplementalGroups:[i] supplementalGroupsPolicy:s sysctls:[Sysctl]
-  windowsOptions:WindowsSecurityContextOptions
-PodSpec activeDeadlineSeconds:i affinity:Affinity automountServiceAccountToken:b containers!:[Container]~name
-  dnsConfig:PodDNSConfig dnsPolicy:s enableServiceLinks:b ephemeralContainers:[EphemeralContainer]~name
-  hostAliases:[HostAlias]~ip hostIPC:b hostNetwork:b hostPID:b hostUsers:b hostname:s hostnameOverride:s
-  imagePullSecrets:[LocalObjectReference]~name initContainers:[Container]~name nodeName:s nodeSelector:{s}@
-  os:PodOS overhead:{q} preemptionPolicy:s priority:i priorityClassName:s readinessGates:[PodReadinessGate]
-  resourceClaims:[PodResourceClaim]~name^ resources:ResourceRequirements restartPolicy:s runtimeClassName:s
-  schedulerName:s schedulingGates:[PodSchedulingGate]~name schedulingGroup:PodSchedulingGroup
-  securityContext:PodSecurityContext serviceAccount:s serviceAccountName:s setHostnameAsFQDN:b
-  shareProcessNamespace:b subdomain:s terminationGracePeriodSeconds:i tolerations:[Toleration]
-  topologySpreadConstraints:[TopologySpreadConstraint]~topologyKey(topologyKey,whenUnsatisfiable)
-  volumes:[Volume]~name^
-PortworxVolumeSource fsType:s readOnly:b volumeID!:s
-PreferredSchedulingTerm preference!:NodeSelectorTerm weight!:i
-Probe exec:ExecAction failureThreshold:i grpc:GRPCAction httpGet:HTTPGetAction initialDelaySeconds:i
-  periodSeconds:i successThreshold:i tcpSocket:TCPSocketAction terminationGracePeriodSeconds:i timeoutSeconds:i
-ProjectedVolumeSource defaultMode:i sources:[VolumeProjection]
-QuobyteVolumeSource group:s readOnly:b registry!:s tenant:s user:s volume!:s
-RBDVolumeSource fsType:s image!:s keyring:s monitors!:[s] pool:s readOnly:b secretRef:LocalObjectReference
-  user:s
-ResourceClaim name!:s request:s
-ResourceFieldSelector@ containerName:s divisor:q resource!:s
-ResourceRequirements claims:[ResourceClaim](name) limits:{q} requests:{q}
-SELinuxOptions level:s role:s type:s user:s
-ScaleIOVolumeSource fsType:s gateway!:s protectionDomain:s readOnly:b secretRef!:LocalObjectReference
-  sslEnabled:b storageMode:s storagePool:s system!:s volumeName:s
-SeccompProfile localhostProfile:s type!:s
-SecretEnvSource name:s optional:b
-SecretKeySelector@ key!:s name:s optional:b
-SecretProjection items:[KeyToPath] name:s optional:b
-SecretVolumeSource defaultMode:i items:[KeyToPath] optional:b secretName:s
-SecurityContext allowPrivilegeEscalation:b appArmorProfile:AppArmorProfile capabilities:Capabilities
-  privileged:b procMount:s readOnlyRootFilesystem:b runAsGroup:i runAsNonRoot:b runAsUser:i
-  seLinuxOptions:SELinuxOptions seccompProfile:SeccompProfile windowsOptions:WindowsSecurityContextOptions
-ServiceAccountTokenProjection audience:s expirationSeconds:i path!:s
-SleepAction seconds!:i
-StorageOSVolumeSource fsType:s readOnly:b secretRef:LocalObjectReference volumeName:s volumeNamespace:s
-Sysctl name!:s value!:s
-TCPSocketAction host:s port!:x
-Toleration effect:s key:s operator:s tolerationSeconds:i value:s
-TopologySpreadConstraint labelSelector:LabelSelector matchLabelKeys:[s] maxSkew!:i minDomains:i
-  nodeAffinityPolicy:s nodeTaintsPolicy:s topologyKey!:s whenUnsatisfiable!:s
-TypedLocalObjectReference@ apiGroup:s kind!:s name!:s
-TypedObjectReference apiGroup:s kind!:s name!:s namespace:s
-Volume awsElasticBlockStore:AWSElasticBlockStoreVolumeSource azureDisk:AzureDiskVolumeSource
-  azureFile:AzureFileVolumeSource cephfs:CephFSVolumeSource cinder:CinderVolumeSource
-  configMap:ConfigMapVolumeSource csi:CSIVolumeSource downwardAPI:DownwardAPIVolumeSource
-  emptyDir:EmptyDirVolumeSource ephemeral:EphemeralVolumeSource fc:FCVolumeSource flexVolume:FlexVolumeSource
-  flocker:FlockerVolumeSource gcePersistentDisk:GCEPersistentDiskVolumeSource gitRepo:GitRepoVolumeSource
-  glusterfs:GlusterfsVolumeSource hostPath:HostPathVolumeSource image:ImageVolumeSource iscsi:ISCSIVolumeSource
-  name!:s nfs:NFSVolumeSource persistentVolumeClaim:PersistentVolumeClaimVolumeSource
-  photonPersistentDisk:PhotonPersistentDiskVolumeSource portworxVolume:PortworxVolumeSource
-  projected:ProjectedVolumeSource quobyte:QuobyteVolumeSource rbd:RBDVolumeSource scaleIO:ScaleIOVolumeSource
-  secret:SecretVolumeSource storageos:StorageOSVolumeSource vsphereVolume:VsphereVirtualDiskVolumeSource
-VolumeDevice devicePath!:s name!:s
-VolumeMount mountPath!:s mountPropagation:s name!:s readOnly:b recursiveReadOnly:s subPath:s subPathExpr:s
-VolumeProjection clusterTrustBundle:ClusterTrustBundleProjection configMap:ConfigMapProjection
-  downwardAPI:DownwardAPIProjection podCertificate:PodCertificateProjection secret:SecretProjection
-  serviceAccountToken:ServiceAccountTokenProjection
-VolumeResourceRequirements limits:{q} requests:{q}
-VsphereVirtualDiskVolumeSource fsType:s storagePolicyID:s storagePolicyName:s volumePath!:s
-WeightedPodAffinityTerm podAffinityTerm!:PodAffinityTerm weight!:i
-WindowsSecurityContextOptions gmsaCredentialSpec:s gmsaCredentialSpecName:s hostProcess:b runAsUserName:s
-LabelSelector@ matchExpressions:[LabelSelectorRequirement] matchLabels:{s}
-LabelSelectorRequirement key!:s operator!:s values:[s]
-ManagedFieldsEntry apiVersion:s fieldsType:s fieldsV1:* manager:s operation:s subresource:s time:t
-ObjectMeta annotations:{s} creationTimestamp:t deletionGracePeriodSeconds:i deletionTimestamp:t finalizers:[s]~=
-  generateName:s generation:i labels:{s} managedFields:[ManagedFieldsEntry] name:s namespace:s
-  ownerReferences:[OwnerReference]~uid resourceVersion:s selfLink:s uid:s
-OwnerReference@ apiVersion!:s blockOwnerDeletion:b controller:b kind!:s name!:s uid!:s
+AWSElasticBlockStoreVolumeSource fsType:s#2 partition:i#3 readOnly:b#4 volumeID!:s#1
+Affinity nodeAffinity:NodeAffinity#1 podAffinity:PodAffinity#2 podAntiAffinity:PodAntiAffinity#3
+AppArmorProfile localhostProfile:s#2 type!:s#1
+AzureDiskVolumeSource cachingMode:s#3 diskName!:s#1 diskURI!:s#2 fsType:s#4 kind:s#6 readOnly:b#5
+AzureFileVolumeSource readOnly:b#3 secretName!:s#1 shareName!:s#2
+CSIVolumeSource driver!:s#1 fsType:s#3 nodePublishSecretRef:LocalObjectReference#5 readOnly:b#2
+  volumeAttributes:{s}#4
+Capabilities add:[s]#1 drop:[s]#2
+CephFSVolumeSource monitors!:[s]#1 path:s#2 readOnly:b#6 secretFile:s#4 secretRef:LocalObjectReference#5
+  user:s#3
+CinderVolumeSource fsType:s#2 readOnly:b#3 secretRef:LocalObjectReference#4 volumeID!:s#1
+ClusterTrustBundleProjection labelSelector:LabelSelector#3 name:s#1 optional:b#5 path!:s#4 signerName:s#2
+ConfigMapEnvSource name:s#1.1 optional:b#2
+ConfigMapKeySelector@ key!:s#2 name:s#1.1 optional:b#3
+ConfigMapProjection items:[KeyToPath]#2 name:s#1.1 optional:b#4
+ConfigMapVolumeSource defaultMode:i#3 items:[KeyToPath]#2 name:s#1.1 optional:b#4
+Container args:[s]#4 command:[s]#3 env:[EnvVar]~name#7 envFrom:[EnvFromSource]#19 image:s#2 imagePullPolicy:s#14
+  lifecycle:Lifecycle#12 livenessProbe:Probe#10 name!:s#1
+  ports:[ContainerPort]~containerPort(containerPort,protocol)#6 readinessProbe:Probe#11
+  resizePolicy:[ContainerResizePolicy]#23 resources:ResourceRequirements#8 restartPolicy:s#24
+  restartPolicyRules:[ContainerRestartRule]#25 securityContext:SecurityContext#15 startupProbe:Probe#22
+  stdin:b#16 stdinOnce:b#17 terminationMessagePath:s#13 terminationMessagePolicy:s#20 tty:b#18
+  volumeDevices:[VolumeDevice]~devicePath#21 volumeMounts:[VolumeMount]~mountPath#9 workingDir:s#5
+ContainerPort containerPort!:i#3 hostIP:s#5 hostPort:i#2 name:s#1 protocol:s#4
+ContainerResizePolicy resourceName!:s#1 restartPolicy!:s#2
+ContainerRestartRule action!:s#1 exitCodes:ContainerRestartRuleOnExitCodes#2
+ContainerRestartRuleOnExitCodes operator!:s#1 values:[i]=#2
+DownwardAPIProjection items:[DownwardAPIVolumeFile]#1
+DownwardAPIVolumeFile fieldRef:ObjectFieldSelector#2 mode:i#4 path!:s#1 resourceFieldRef:ResourceFieldSelector#3
+DownwardAPIVolumeSource defaultMode:i#2 items:[DownwardAPIVolumeFile]#1
+EmptyDirVolumeSource medium:s#1 sizeLimit:q#2
+EnvFromSource configMapRef:ConfigMapEnvSource#2 prefix:s#1 secretRef:SecretEnvSource#3
+EnvVar name!:s#1 value:s#2 valueFrom:EnvVarSource#3
+EnvVarSource configMapKeyRef:ConfigMapKeySelector#3 fieldRef:ObjectFieldSelector#1 fileKeyRef:FileKeySelector#5
+  resourceFieldRef:ResourceFieldSelector#2 secretKeyRef:SecretKeySelector#4
+EphemeralContainer args:[s]#1.4 command:[s]#1.3 env:[EnvVar]~name#1.7 envFrom:[EnvFromSource]#1.19 image:s#1.2
+  imagePullPolicy:s#1.14 lifecycle:Lifecycle#1.12 livenessProbe:Probe#1.10 name!:s#1.1
+  ports:[ContainerPort]~containerPort(containerPort,protocol)#1.6 readinessProbe:Probe#1.11
+  resizePolicy:[ContainerResizePolicy]#1.23 resources:ResourceRequirements#1.8 restartPolicy:s#1.24
+  restartPolicyRules:[ContainerRestartRule]#1.25 securityContext:SecurityContext#1.15 startupProbe:Probe#1.22
+  stdin:b#1.16 stdinOnce:b#1.17 targetContainerName:s#2 terminationMessagePath:s#1.13
+  terminationMessagePolicy:s#1.20 tty:b#1.18 volumeDevices:[VolumeDevice]~devicePath#1.21
+  volumeMounts:[VolumeMount]~mountPath#1.9 workingDir:s#1.5
+EphemeralVolumeSource volumeClaimTemplate:PersistentVolumeClaimTemplate#1
+ExecAction command:[s]#1
+FCVolumeSource fsType:s#3 lun:i#2 readOnly:b#4 targetWWNs:[s]#1 wwids:[s]#5
+FileKeySelector@ key!:s#3 optional:b#4 path!:s#2 volumeName!:s#1
+FlexVolumeSource driver!:s#1 fsType:s#2 options:{s}#5 readOnly:b#4 secretRef:LocalObjectReference#3
+FlockerVolumeSource datasetName:s#1 datasetUUID:s#2
+GCEPersistentDiskVolumeSource fsType:s#2 partition:i#3 pdName!:s#1 readOnly:b#4
+GRPCAction port!:i#1 service:s#2
+GitRepoVolumeSource directory:s#3 repository!:s#1 revision:s#2
+GlusterfsVolumeSource endpoints!:s#1 path!:s#2 readOnly:b#3
+HTTPGetAction host:s#3 httpHeaders:[HTTPHeader]#5 path:s#1 port!:x#2 scheme:s#4
+HTTPHeader name!:s#1 value!:s#2
+HostAlias hostnames:[s]#2 ip!:s#1
+HostPathVolumeSource path!:s#1 type:s#2
+ISCSIVolumeSource chapAuthDiscovery:b#8 chapAuthSession:b#11 fsType:s#5 initiatorName:s#12 iqn!:s#2
+  iscsiInterface:s#4 lun!:i#3 portals:[s]#7 readOnly:b#6 secretRef:LocalObjectReference#10 targetPortal!:s#1
+ImageVolumeSource pullPolicy:s#2 reference:s#1
+KeyToPath key!:s#1 mode:i#3 path!:s#2
+Lifecycle postStart:LifecycleHandler#1 preStop:LifecycleHandler#2 stopSignal:s#3
+LifecycleHandler exec:ExecAction#1 httpGet:HTTPGetAction#2 sleep:SleepAction#4 tcpSocket:TCPSocketAction#3
+LocalObjectReference@ name:s#1
+NFSVolumeSource path!:s#2 readOnly:b#3 server!:s#1
+NodeAffinity preferredDuringSchedulingIgnoredDuringExecution:[PreferredSchedulingTerm]#2
+  requiredDuringSchedulingIgnoredDuringExecution:NodeSelector#1
+NodeSelector@ nodeSelectorTerms!:[NodeSelectorTerm]#1
+NodeSelectorRequirement key!:s#1 operator!:s#2 values:[s]#3
+NodeSelectorTerm@ matchExpressions:[NodeSelectorRequirement]#1 matchFields:[NodeSelectorRequirement]#2
+ObjectFieldSelector@ apiVersion:s#1 fieldPath!:s#2
+PersistentVolumeClaimSpec accessModes:[s]#1 dataSource:TypedLocalObjectReference#7
+  dataSourceRef:TypedObjectReference#8 resources:VolumeResourceRequirements#2 selector:LabelSelector#4
+  storageClassName:s#5 volumeAttributesClassName:s#9 volumeMode:s#6 volumeName:s#3
+PersistentVolumeClaimTemplate metadata:ObjectMeta#1 spec!:PersistentVolumeClaimSpec#2
+PersistentVolumeClaimVolumeSource claimName!:s#1 readOnly:b#2
+PhotonPersistentDiskVolumeSource fsType:s#2 pdID!:s#1
+PodAffinity preferredDuringSchedulingIgnoredDuringExecution:[WeightedPodAffinityTerm]#2
+  requiredDuringSchedulingIgnoredDuringExecution:[PodAffinityTerm]#1
+PodAffinityTerm labelSelector:LabelSelector#1 matchLabelKeys:[s]#5 mismatchLabelKeys:[s]#6
+  namespaceSelector:LabelSelector#4 namespaces:[s]#2 topologyKey!:s#3
+PodAntiAffinity preferredDuringSchedulingIgnoredDuringExecution:[WeightedPodAffinityTerm]#2
+  requiredDuringSchedulingIgnoredDuringExecution:[PodAffinityTerm]#1
+PodCertificateProjection certificateChainPath:s#6 credentialBundlePath:s#4 keyPath:s#5 keyType!:s#2
+  maxExpirationSeconds:i#3 signerName!:s#1 userAnnotations:{s}#7
+PodDNSConfig nameservers:[s]#1 options:[PodDNSConfigOption]#3 searches:[s]#2
+PodDNSConfigOption name:s#1 value:s#2
+PodOS name!:s#1
+PodReadinessGate conditionType!:s#1
+PodResourceClaim name!:s#1 resourceClaimName:s#3 resourceClaimTemplateName:s#4
+PodSchedulingGate name!:s#1
+PodSchedulingGroup podGroupName:s#1
+PodSecurityContext appArmorProfile:AppArmorProfile#11 fsGroup:i#5 fsGroupChangePolicy:s#9 runAsGroup:i#6
+  runAsNonRoot:b#3 runAsUser:i#2 seLinuxChangePolicy:s#13 seLinuxOptions:SELinuxOptions#1
+  seccompProfile:SeccompProfile#10 supplementalGroups:[i]#4 supplementalGroupsPolicy:s#12 sysctls:[Sysctl]#7
+  windowsOptions:WindowsSecurityContextOptions#8
+PodSpec activeDeadlineSeconds:i#5 affinity:Affinity#18 automountServiceAccountToken:b#21
+  containers!:[Container]~name#2 dnsConfig:PodDNSConfig#26 dnsPolicy:s#6 enableServiceLinks:b#30
+  ephemeralContainers:[EphemeralContainer]~name#34 hostAliases:[HostAlias]~ip#23 hostIPC:b#13 hostNetwork:b#11
+  hostPID:b#12 hostUsers:b#37 hostname:s#16 hostnameOverride:s#41
+  imagePullSecrets:[LocalObjectReference]~name#15 initContainers:[Container]~name#20 nodeName:s#10
+  nodeSelector:{s}@#7 os:PodOS#36 overhead:{q}#32 preemptionPolicy:s#31 priority:i#25 priorityClassName:s#24
+  readinessGates:[PodReadinessGate]#28 resourceClaims:[PodResourceClaim]~name^#39
+  resources:ResourceRequirements#40 restartPolicy:s#3 runtimeClassName:s#29 schedulerName:s#19
+  schedulingGates:[PodSchedulingGate]~name#38 schedulingGroup:PodSchedulingGroup#43
+  securityContext:PodSecurityContext#14 serviceAccount:s#9 serviceAccountName:s#8 setHostnameAsFQDN:b#35
+  shareProcessNamespace:b#27 subdomain:s#17 terminationGracePeriodSeconds:i#4 tolerations:[Toleration]#22
+  topologySpreadConstraints:[TopologySpreadConstraint]~topologyKey(topologyKey,whenUnsatisfiable)#33
+  volumes:[Volume]~name^#1
+PortworxVolumeSource fsType:s#2 readOnly:b#3 volumeID!:s#1
+PreferredSchedulingTerm preference!:NodeSelectorTerm#2 weight!:i#1
+Probe exec:ExecAction#1.1 failureThreshold:i#6 grpc:GRPCAction#1.4 httpGet:HTTPGetAction#1.2
+  initialDelaySeconds:i#2 periodSeconds:i#4 successThreshold:i#5 tcpSocket:TCPSocketAction#1.3
+  terminationGracePeriodSeconds:i#7 timeoutSeconds:i#3
+ProjectedVolumeSource defaultMode:i#2 sources:[VolumeProjection]#1
+QuobyteVolumeSource group:s#5 readOnly:b#3 registry!:s#1 tenant:s#6 user:s#4 volume!:s#2
+RBDVolumeSource fsType:s#3 image!:s#2 keyring:s#6 monitors!:[s]#1 pool:s#4 readOnly:b#8
+  secretRef:LocalObjectReference#7 user:s#5
+ResourceClaim name!:s#1 request:s#2
+ResourceFieldSelector@ containerName:s#1 divisor:q#3 resource!:s#2
+ResourceRequirements claims:[ResourceClaim](name)#3 limits:{q}#1 requests:{q}#2
+SELinuxOptions level:s#4 role:s#2 type:s#3 user:s#1
+ScaleIOVolumeSource fsType:s#9 gateway!:s#1 protectionDomain:s#5 readOnly:b#10 secretRef!:LocalObjectReference#3
+  sslEnabled:b#4 storageMode:s#7 storagePool:s#6 system!:s#2 volumeName:s#8
+SeccompProfile localhostProfile:s#2 type!:s#1
+SecretEnvSource name:s#1.1 optional:b#2
+SecretKeySelector@ key!:s#2 name:s#1.1 optional:b#3
+SecretProjection items:[KeyToPath]#2 name:s#1.1 optional:b#4
+SecretVolumeSource defaultMode:i#3 items:[KeyToPath]#2 optional:b#4 secretName:s#1
+SecurityContext allowPrivilegeEscalation:b#7 appArmorProfile:AppArmorProfile#12 capabilities:Capabilities#1
+  privileged:b#2 procMount:s#9 readOnlyRootFilesystem:b#6 runAsGroup:i#8 runAsNonRoot:b#5 runAsUser:i#4
+  seLinuxOptions:SELinuxOptions#3 seccompProfile:SeccompProfile#11
+  windowsOptions:WindowsSecurityContextOptions#10
+ServiceAccountTokenProjection audience:s#1 expirationSeconds:i#2 path!:s#3
+SleepAction seconds!:i#1
+StorageOSVolumeSource fsType:s#3 readOnly:b#4 secretRef:LocalObjectReference#5 volumeName:s#1
+  volumeNamespace:s#2
+Sysctl name!:s#1 value!:s#2
+TCPSocketAction host:s#2 port!:x#1
+Toleration effect:s#4 key:s#1 operator:s#2 tolerationSeconds:i#5 value:s#3
+TopologySpreadConstraint labelSelector:LabelSelector#4 matchLabelKeys:[s]#8 maxSkew!:i#1 minDomains:i#5
+  nodeAffinityPolicy:s#6 nodeTaintsPolicy:s#7 topologyKey!:s#2 whenUnsatisfiable!:s#3
+TypedLocalObjectReference@ apiGroup:s#1 kind!:s#2 name!:s#3
+TypedObjectReference apiGroup:s#1 kind!:s#2 name!:s#3 namespace:s#4
+Volume awsElasticBlockStore:AWSElasticBlockStoreVolumeSource#2.4 azureDisk:AzureDiskVolumeSource#2.22
+  azureFile:AzureFileVolumeSource#2.18 cephfs:CephFSVolumeSource#2.14 cinder:CinderVolumeSource#2.13
+  configMap:ConfigMapVolumeSource#2.19 csi:CSIVolumeSource#2.28 downwardAPI:DownwardAPIVolumeSource#2.16
+  emptyDir:EmptyDirVolumeSource#2.2 ephemeral:EphemeralVolumeSource#2.29 fc:FCVolumeSource#2.17
+  flexVolume:FlexVolumeSource#2.12 flocker:FlockerVolumeSource#2.15
+  gcePersistentDisk:GCEPersistentDiskVolumeSource#2.3 gitRepo:GitRepoVolumeSource#2.5
+  glusterfs:GlusterfsVolumeSource#2.9 hostPath:HostPathVolumeSource#2.1 image:ImageVolumeSource#2.30
+  iscsi:ISCSIVolumeSource#2.8 name!:s#1 nfs:NFSVolumeSource#2.7
+  persistentVolumeClaim:PersistentVolumeClaimVolumeSource#2.10
+  photonPersistentDisk:PhotonPersistentDiskVolumeSource#2.23 portworxVolume:PortworxVolumeSource#2.24
+  projected:ProjectedVolumeSource#2.26 quobyte:QuobyteVolumeSource#2.21 rbd:RBDVolumeSource#2.11
+  scaleIO:ScaleIOVolumeSource#2.25 secret:SecretVolumeSource#2.6 storageos:StorageOSVolumeSource#2.27
+  vsphereVolume:VsphereVirtualDiskVolumeSource#2.20
+VolumeDevice devicePath!:s#2 name!:s#1
+VolumeMount mountPath!:s#3 mountPropagation:s#5 name!:s#1 readOnly:b#2 recursiveReadOnly:s#7 subPath:s#4
+  subPathExpr:s#6
+VolumeProjection clusterTrustBundle:ClusterTrustBundleProjection#5 configMap:ConfigMapProjection#3
+  downwardAPI:DownwardAPIProjection#2 podCertificate:PodCertificateProjection#6 secret:SecretProjection#1
+  serviceAccountToken:ServiceAccountTokenProjection#4
+VolumeResourceRequirements limits:{q}#1 requests:{q}#2
+VsphereVirtualDiskVolumeSource fsType:s#2 storagePolicyID:s#4 storagePolicyName:s#3 volumePath!:s#1
+WeightedPodAffinityTerm podAffinityTerm!:PodAffinityTerm#2 weight!:i#1
+WindowsSecurityContextOptions gmsaCredentialSpec:s#2 gmsaCredentialSpecName:s#1 hostProcess:b#4
+  runAsUserName:s#3
+LabelSelector@ matchExpressions:[LabelSelectorRequirement]#2 matchLabels:{s}#1
+LabelSelectorRequirement key!:s#1 operator!:s#2 values:[s]#3
+ManagedFieldsEntry apiVersion:s#3 fieldsType:s#6 fieldsV1:*#7 manager:s#1 operation:s#2 subresource:s#8 time:t#4
+ObjectMeta annotations:{s}#12 creationTimestamp:t#8 deletionGracePeriodSeconds:i#10 deletionTimestamp:t#9
+  finalizers:[s]~=#14 generateName:s#2 generation:i#7 labels:{s}#11 managedFields:[ManagedFieldsEntry]#17
+  name:s#1 namespace:s#3 ownerReferences:[OwnerReference]~uid#13 resourceVersion:s#6 selfLink:s#4 uid:s#5
+OwnerReference@ apiVersion!:s#5 blockOwnerDeletion:b#7 controller:b#6 kind!:s#1 name!:s#3 uid!:s#4
 `;
