@@ -62,7 +62,7 @@ test('a refused row says why; what refers to it fails too; all others are done',
     'ok',
     'ok',
     'no such file or directory (ENOENT)',
-    '"10.0.0.03" is not a value of the nft type ipv4_addr',
+    '"10.0.0.03" is not an IP address',
     'element 10.0.0.1: there is no set missing',
   ]);
   assert.deepEqual([...(await nftTarget(nl).observe()).keys()].sort(), [

@@ -69,11 +69,12 @@ class Transaction {
     if (this.#known.dormant) await this.#wake();
     for (let attempt = 1; attempt <= ATTEMPTS && this.#outcomes.includes(undefined); attempt++) {
       const snapshot = this.#replacesSet() ? await readTable(this.#nl) : undefined;
-      const { steps, refused } = planBatch(this.#open(), this.#known, this.#single, snapshot);
+      const open = this.#open();
+      const { steps, refused } = planBatch(open, this.#known, this.#single, snapshot);
       for (const [row, error] of refused) this.#outcomes[row] = { ok: false, error };
       if (refused.size > 0) continue; // rows that refer to them must be planned again
       if (await this.#send(steps, snapshot)) {
-        this.#known.learn(this.#open().map(([, change]) => change));
+        this.#known.learn(open.map(([, change]) => change));
         return this.#outcomes.map((outcome) => outcome ?? DONE);
       }
     }
@@ -82,12 +83,18 @@ class Transaction {
   }
 
   #open(): (readonly [row: number, change: Change<NftBody>])[] {
-    return [...this.#batch.entries()].filter(([row]) => this.#outcomes[row] === undefined);
+    const open: [number, Change<NftBody>][] = [];
+    for (const [row, change] of this.#batch.entries())
+      if (this.#outcomes[row] === undefined) open.push([row, change]);
+    return open;
   }
 
   /** A set's type cannot change in place; what refers to it must be read, to be made again with it. */
   #replacesSet(): boolean {
-    return this.#open().some(([, { wanted, found }]) => wanted?.kind === 'set' && found?.kind === 'set');
+    return this.#batch.some(
+      ({ wanted, found }, row) =>
+        wanted?.kind === 'set' && found?.kind === 'set' && this.#outcomes[row] === undefined,
+    );
   }
 
   /** A table that sleeps wakes in a transaction of its own: the kernel refuses to hook chains in the same one. */

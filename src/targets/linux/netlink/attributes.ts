@@ -57,17 +57,22 @@ export class Writer {
     return this.#at;
   }
 
+  // Plain stores: Buffer's own methods check every number, and messages consist of these.
   u8(n: number): void {
     this.#room(1);
     this.#bytes[this.#at++] = n;
   }
   u16(n: number): void {
     this.#room(2);
-    this.#at = this.#bytes.writeUInt16LE(n & 0xffff, this.#at);
+    this.#bytes[this.#at++] = n;
+    this.#bytes[this.#at++] = n >>> 8;
   }
   u32(n: number): void {
     this.#room(4);
-    this.#at = this.#bytes.writeUInt32LE(n >>> 0, this.#at);
+    this.#bytes[this.#at++] = n;
+    this.#bytes[this.#at++] = n >>> 8;
+    this.#bytes[this.#at++] = n >>> 16;
+    this.#bytes[this.#at++] = n >>> 24;
   }
   u64(n: bigint): void {
     this.#room(8);
@@ -75,11 +80,15 @@ export class Writer {
   }
   be16(n: number): void {
     this.#room(2);
-    this.#at = this.#bytes.writeUInt16BE(n & 0xffff, this.#at);
+    this.#bytes[this.#at++] = n >>> 8;
+    this.#bytes[this.#at++] = n;
   }
   be32(n: number): void {
     this.#room(4);
-    this.#at = this.#bytes.writeUInt32BE(n >>> 0, this.#at);
+    this.#bytes[this.#at++] = n >>> 24;
+    this.#bytes[this.#at++] = n >>> 16;
+    this.#bytes[this.#at++] = n >>> 8;
+    this.#bytes[this.#at++] = n;
   }
   be64(n: bigint): void {
     this.#room(8);
@@ -90,9 +99,27 @@ export class Writer {
     this.#bytes.set(data, this.#at);
     this.#at += data.length;
   }
+  /** Bytes as lower-case hexadecimal text. */
+  hex(data: string): void {
+    this.#room(data.length);
+    for (let i = 0; i < data.length; i += 2) {
+      const high = nibble(data.charCodeAt(i));
+      const low = nibble(data.charCodeAt(i + 1));
+      if ((high | low) > 15) throw new BadNetlink(`"${data}" is not hexadecimal text`);
+      this.#bytes[this.#at++] = (high << 4) | low;
+    }
+  }
   text(data: string): void {
     this.#room(3 * data.length);
-    this.#at += this.#bytes.write(data, this.#at);
+    const start = this.#at;
+    for (let i = 0; i < data.length; i++) {
+      const code = data.charCodeAt(i);
+      if (code > 127) {
+        this.#at = start + this.#bytes.write(data, start);
+        return;
+      }
+      this.#bytes[this.#at++] = code;
+    }
   }
 
   /** Begins an attribute; the result goes to `endAttribute`. */
@@ -108,7 +135,8 @@ export class Writer {
       const type = this.#bytes.readUInt16LE(start + 2) & TYPE_MASK;
       throw new BadNetlink(`attribute ${type} has ${length} bytes, more than the format can say`);
     }
-    this.#bytes.writeUInt16LE(length, start);
+    this.#bytes[start] = length;
+    this.#bytes[start + 1] = length >>> 8;
     this.align();
   }
   align(): void {
@@ -127,7 +155,9 @@ export class Writer {
   /** A copy of the message begun. */
   end(): Buffer {
     this.#bytes.writeUInt32LE(this.#at, 0);
-    return Buffer.from(this.#bytes.subarray(0, this.#at));
+    const message = Buffer.allocUnsafe(this.#at);
+    this.#bytes.copy(message, 0, 0, this.#at);
+    return message;
   }
 
   #room(more: number): void {
@@ -136,6 +166,12 @@ export class Writer {
     this.#bytes.copy(larger, 0, 0, this.#at);
     this.#bytes = larger;
   }
+}
+
+/** Above 15 for what is no digit. */
+function nibble(code: number): number {
+  if (code >= 48 && code <= 57) return code - 48;
+  return code >= 97 && code <= 102 ? code - 87 : 255;
 }
 
 const shared = new Writer();
@@ -216,20 +252,18 @@ export function eachAttribute(
 
 /** Makes a table. Attributes are written in the order of the table. */
 export function attributes<const S extends Schema>(schema: S): Table<S> {
-  const entries = Object.entries(schema);
-  const byType: ([string, Codec<unknown>] | undefined)[] = [];
-  for (const [name, [type, codec]] of entries) byType[type] = [name, codec];
+  const entries = Object.entries(schema).map(([name, [type, codec]]) => ({ name, type, codec }));
+  const byType: ((typeof entries)[number] | undefined)[] = [];
+  for (const entry of entries) byType[entry.type] = entry;
   return {
     write(out, values) {
       const given = values as Siblings;
-      for (const [name, [type, codec]] of entries) {
+      for (const { name, type, codec } of entries) {
         const value = given[name];
         if (value === undefined) continue;
-        for (const one of codec.repeated ? (value as readonly unknown[]) : [value]) {
-          const start = out.beginAttribute(codec.nested ? type | NESTED : type);
-          codec.write(out, one, given);
-          out.endAttribute(start);
-        }
+        if (codec.repeated)
+          for (const one of value as readonly unknown[]) writeOne(out, type, codec, one, given);
+        else writeOne(out, type, codec, value, given);
       }
     },
     read(bytes, start, end) {
@@ -237,7 +271,7 @@ export function attributes<const S extends Schema>(schema: S): Table<S> {
       eachAttribute(bytes, start, end, (type, from, to) => {
         const entry = byType[type];
         if (entry === undefined) return;
-        const [name, codec] = entry;
+        const { name, codec } = entry;
         const value = codec.read(bytes, from, to, values);
         if (!codec.repeated) values[name] = value;
         else if (Array.isArray(values[name])) values[name].push(value);
@@ -246,6 +280,12 @@ export function attributes<const S extends Schema>(schema: S): Table<S> {
       return values as ValuesOf<S>;
     },
   };
+}
+
+function writeOne<T>(out: Writer, type: number, codec: Codec<T>, value: T, siblings: Siblings): void {
+  const start = out.beginAttribute(codec.nested ? type | NESTED : type);
+  codec.write(out, value, siblings);
+  out.endAttribute(start);
 }
 
 function sized<T>(
@@ -363,11 +403,7 @@ function elements<T>(codec: Codec<T>, typeOf: (i: number) => number): Codec<read
   return {
     nested: true,
     write(out, values) {
-      for (const [i, value] of values.entries()) {
-        const start = out.beginAttribute(codec.nested ? typeOf(i) | NESTED : typeOf(i));
-        codec.write(out, value, {});
-        out.endAttribute(start);
-      }
+      for (const [i, value] of values.entries()) writeOne(out, typeOf(i), codec, value, {});
     },
     read(bytes, start, end) {
       const values: T[] = [];

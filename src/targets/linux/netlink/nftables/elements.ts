@@ -80,28 +80,37 @@ export function elementsOf(reply: NetlinkMessage): readonly WireElement[] {
 
 /** One or two elements. Throws a typed error for text that is not in normal form or does not fit the set. */
 export function wireElements(set: NftSet, element: NftElement): readonly WireElement[] {
-  const start = { ...wireKey(set, element), ...details(set, element) };
-  const end = set.interval && set.key.length === 1 ? wireEnd(set, element) : undefined;
-  return end === undefined ? [start] : [start, end];
-}
-
-/** As much as a deletion needs. */
-export function wireKeys(set: NftSet, element: NftElement): readonly WireElement[] {
-  const end = set.interval && set.key.length === 1 ? wireEnd(set, element) : undefined;
-  return end === undefined ? [wireKey(set, element)] : [wireKey(set, element), end];
-}
-
-function details(set: NftSet, element: NftElement): WireElement {
   const { value, timeout, comment } = element;
   if (comment !== undefined) checkNftComment(comment);
   if ((value === undefined) !== (set.value === undefined))
     throw misfit(element, set.value === undefined ? 'takes no values' : 'wants a value');
   if (timeout && set.timeout === undefined) throw misfit(element, 'knows no timeouts');
-  return {
-    ...(value !== undefined && { value: wireValue(set, element, value) }),
-    ...(timeout && { timeout }),
-    ...(comment && { userdata: commentOnly(comment) }),
+  if (timeout && timeout === set.timeout) throw misfit(element, 'has this timeout already: leave it out');
+  const { from, to } = wireKey(set, element);
+  const start: WireElement = {
+    key: { value: from },
+    value: value && wireValue(set, element, value),
+    timeout: timeout || undefined,
+    userdata: commentOnly(comment),
+    keyEnd: to && isRangeConcatenation(set) ? { value: to } : undefined,
   };
+  return withEnd(set, start, to);
+}
+
+/** As much as a deletion needs. */
+export function wireKeys(set: NftSet, element: NftElement): readonly WireElement[] {
+  const { from, to } = wireKey(set, element);
+  const keyEnd = to && isRangeConcatenation(set) ? { value: to } : undefined;
+  return withEnd(set, { key: { value: from }, keyEnd }, to);
+}
+
+function withEnd(set: NftSet, start: WireElement, to: Uint8Array | undefined): readonly WireElement[] {
+  if (to === undefined || isRangeConcatenation(set)) return [start];
+  const behind = plusOne(to, 1);
+  // Nothing lies behind a range that ends with the last value.
+  return behind === undefined
+    ? [start]
+    : [start, { key: { value: behind }, flags: NFT_SET_ELEM_INTERVAL_END }];
 }
 
 function wireValue(
@@ -120,39 +129,30 @@ function wireValue(
   return { value: joined(types, values, false) };
 }
 
-function wireKey(set: NftSet, element: NftElement): WireElement {
-  if (element.key.length !== set.key.length) throw misfit(element, `has a key of ${set.key.length} fields`);
+/** First and, in a set with ranges, last key of the element. */
+function wireKey(set: NftSet, element: NftElement): { from: Uint8Array; to: Uint8Array | undefined } {
+  const { key } = element;
+  if (key.length !== set.key.length) throw misfit(element, `has a key of ${set.key.length} fields`);
+  const [type] = set.key;
+  if (!set.interval && set.key.length === 1 && type !== undefined)
+    return { from: joined(set.key, [parseNftValue(type, key[0] ?? '')], false), to: undefined };
   if (!set.interval) {
-    const values = set.key.map((type, i) => parseNftValue(type, element.key[i] ?? ''));
-    return { key: { value: joined(set.key, values, false) } };
+    const values = set.key.map((type, i) => parseNftValue(type, key[i] ?? ''));
+    return { from: joined(set.key, values, false), to: undefined };
   }
-  const ranges = set.key.map((type, i) => parseNftRange(type, element.key[i] ?? ''));
-  const key = {
-    value: joined(
+  const ranges = set.key.map((type, i) => parseNftRange(type, key[i] ?? ''));
+  return {
+    from: joined(
       set.key,
       ranges.map((range) => range.from),
       true,
     ),
+    to: joined(
+      set.key,
+      ranges.map((range) => range.to),
+      true,
+    ),
   };
-  if (set.key.length === 1) return { key };
-  return {
-    key,
-    keyEnd: {
-      value: joined(
-        set.key,
-        ranges.map((range) => range.to),
-        true,
-      ),
-    },
-  };
-}
-
-/** `undefined` when nothing lies behind the range. */
-function wireEnd(set: NftSet, element: NftElement): WireElement | undefined {
-  const [type] = set.key;
-  if (type === undefined) return undefined;
-  const value = plusOne(parseNftRange(type, element.key[0] ?? '').to, 1);
-  return value && { key: { value }, flags: NFT_SET_ELEM_INTERVAL_END };
 }
 
 /** Fields side by side as in registers. Sets with ranges keep all in network order, as comparisons of size want it. */

@@ -1,8 +1,11 @@
 /** Rules' expressions on the wire, by the table of all kinds. */
 import type { NftExpr } from '../../../../model/rows/nft.ts';
-import { fromHex, toHex } from '../../../../model/rows/nft-values.ts';
-import { BadNetlink, type Codec, eachAttribute, text, type Writer } from '../attributes.ts';
+import { BadNetlink, type Codec, eachAttribute, text } from '../attributes.ts';
 import { type Fields, VARIANTS, type Variant } from './expression-table.ts';
+
+const NFTA_EXPR_NAME = 1;
+const NFTA_EXPR_DATA = 2;
+const NLA_F_NESTED = 0x8000;
 
 const BY_KIND = new Map(VARIANTS.map((one) => [one.kind, one]));
 const BY_NAME = Map.groupBy(VARIANTS, (one) => one.name);
@@ -11,28 +14,30 @@ const BY_NAME = Map.groupBy(VARIANTS, (one) => one.name);
 export const expression: Codec<NftExpr> = {
   nested: true,
   write(out, expr) {
-    if (expr.expr === 'other') {
-      writeExpression(out, expr.name, () => out.bytes(fromHex(expr.data)));
-      return;
-    }
     const found = BY_KIND.get(expr.expr);
-    if (found === undefined) throw new BadNetlink(`no expression "${expr.expr}"`);
-    const { expr: _, ...fields } = expr;
-    writeExpression(out, found.name, () => found.table.write(out, found.toKernel(fields), {}));
+    const name = expr.expr === 'other' ? expr.name : found?.name;
+    if (name === undefined) throw new BadNetlink(`no expression "${expr.expr}"`);
+    const nameStart = out.beginAttribute(NFTA_EXPR_NAME);
+    text.write(out, name, {});
+    out.endAttribute(nameStart);
+    const dataStart = out.beginAttribute(NFTA_EXPR_DATA | NLA_F_NESTED);
+    if (expr.expr === 'other') out.hex(expr.data);
+    else found?.table.write(out, found.toKernel(expr), {});
+    out.endAttribute(dataStart);
   },
   read(bytes, start, end) {
     let name = '';
     let from = end;
     let to = end;
     eachAttribute(bytes, start, end, (type, s, e) => {
-      if (type === 1) name = text.read(bytes, s, e, {});
-      else if (type === 2) [from, to] = [s, e];
+      if (type === NFTA_EXPR_NAME) name = text.read(bytes, s, e, {});
+      else if (type === NFTA_EXPR_DATA) [from, to] = [s, e];
     });
     for (const one of BY_NAME.get(name) ?? []) {
       const expr = readVariant(one, bytes, from, to);
       if (expr !== undefined) return expr;
     }
-    return { expr: 'other', name, data: toHex(bytes.subarray(from, to)) };
+    return { expr: 'other', name, data: bytes.toString('hex', from, to) };
   },
 };
 
@@ -40,17 +45,7 @@ export const expression: Codec<NftExpr> = {
 export function normalExpression(expr: NftExpr): NftExpr {
   const found = BY_KIND.get(expr.expr);
   if (found === undefined) return expr;
-  const { expr: _, ...fields } = expr;
-  return normal(found, found.fromKernel(found.toKernel(fields)));
-}
-
-function writeExpression(out: Writer, name: string, writeData: () => void): void {
-  const nameStart = out.beginAttribute(1);
-  text.write(out, name, {});
-  out.endAttribute(nameStart);
-  const dataStart = out.beginAttribute(2 | 0x8000);
-  writeData();
-  out.endAttribute(dataStart);
+  return normal(found, found.fromKernel(found.toKernel(expr)));
 }
 
 /** `undefined` when the attributes are not (only) those of this variant. */

@@ -95,16 +95,13 @@ class BatchPlanner {
 
   plan(): BatchPlan {
     for (const [row, { wanted, found }] of this.#open) {
-      const wantedSet = wanted?.kind === 'set' ? wanted : undefined;
-      const foundSet = found?.kind === 'set' ? found : undefined;
-      if (wantedSet ?? foundSet) this.#attempt(row, () => this.#planSet(row, wantedSet, foundSet));
-    }
-    for (const [row, { wanted, found }] of this.#open) {
-      const wantedChain = wanted?.kind === 'chain' ? wanted : undefined;
-      const foundChain = found?.kind === 'chain' ? found : undefined;
-      if (wantedChain ?? foundChain) this.#attempt(row, () => this.#planChain(row, wantedChain, foundChain));
-      if (found?.kind === 'element') collect(this.#removals, found, row);
-      if (wanted?.kind === 'element') collect(this.#additions, wanted, row);
+      const { kind } = wanted ?? found ?? {};
+      if (kind === 'element') {
+        if (found?.kind === 'element') collect(this.#removals, found, row);
+        if (wanted?.kind === 'element') collect(this.#additions, wanted, row);
+      } else if (kind === 'chain') {
+        this.#attempt(row, () => this.#planChain(row, as('chain', wanted), as('chain', found)));
+      } else this.#attempt(row, () => this.#planSet(row, as('set', wanted), as('set', found)));
     }
     for (const [set, elements] of this.#removals) this.#removeElements(set, elements);
     for (const [set, elements] of this.#additions) this.#addElements(set, elements);
@@ -228,6 +225,13 @@ class BatchPlanner {
       this.#refused.set(row, error);
     }
   }
+}
+
+function as<K extends NftBody['kind']>(
+  kind: K,
+  body: NftBody | undefined,
+): Extract<NftBody, { kind: K }> | undefined {
+  return body?.kind === kind ? (body as Extract<NftBody, { kind: K }>) : undefined;
 }
 
 function collect(elements: Map<string, ElementChange[]>, element: NftElement, row: number): void {

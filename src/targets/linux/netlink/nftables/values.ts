@@ -1,7 +1,6 @@
 /** Codecs of payloads that only nftables has. */
 import type { NftVerdict } from '../../../../model/rows/nft.ts';
-import { fromHex, toHex } from '../../../../model/rows/nft-values.ts';
-import { attributes, BadNetlink, be32, type Codec, nested, raw, text } from '../attributes.ts';
+import { attributes, BadNetlink, be32, type Codec, eachAttribute, nested, raw, text } from '../attributes.ts';
 
 /** A number by name; a number without a name cannot be read. */
 export function named<const N extends Readonly<Record<string, number>>>(
@@ -95,18 +94,26 @@ const be32Signed: Codec<number> = {
   read: (bytes, start, end, siblings) => be32.read(bytes, start, end, siblings) | 0,
 };
 const VERDICT = attributes({ verdict: [1, named(be32Signed, VERDICTS)], chain: [2, text] });
+const NFTA_DATA_VALUE = 1;
 /** `NFTA_DATA_…` */
-const DATA = attributes({ value: [1, raw], verdict: [2, nested(VERDICT)] });
+const DATA = attributes({ value: [NFTA_DATA_VALUE, raw], verdict: [2, nested(VERDICT)] });
 export const data = nested(DATA);
 
-/** NFTA_DATA_VALUE as hexadecimal text. */
+/** NFTA_DATA_VALUE as hexadecimal text. Written out, because rules consist of these. */
 export const hex: Codec<string> = {
   nested: true,
-  write: (out, value) => DATA.write(out, { value: fromHex(value) }, {}),
+  write(out, value) {
+    const start = out.beginAttribute(NFTA_DATA_VALUE);
+    out.hex(value);
+    out.endAttribute(start);
+  },
   read(bytes, start, end) {
-    const { value } = DATA.read(bytes, start, end, {});
+    let value: string | undefined;
+    eachAttribute(bytes, start, end, (type, from, to) => {
+      if (type === NFTA_DATA_VALUE) value = bytes.toString('hex', from, to);
+    });
     if (value === undefined) throw new BadNetlink('a verdict where a value belongs');
-    return toHex(value);
+    return value;
   },
 };
 
