@@ -4,9 +4,9 @@ import { request as httpsRequest } from 'node:https';
 /** A server that the suite runs against, and how to compact its history (etcd's for the real one). */
 export interface RawServer {
   readonly url: string;
-  readonly token?: string;
-  readonly ca?: string;
-  compact?(revision: number): Promise<void>;
+  readonly token?: string | undefined;
+  readonly ca?: string | undefined;
+  compact?(revision: number): Promise<void> | void;
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: answers are asserted on, field by field

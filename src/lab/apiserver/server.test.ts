@@ -10,8 +10,8 @@ serverSuite('the lab API server', async () => {
   return {
     url: server.url,
     token: 'tok',
-    ...(server.ca === undefined ? {} : { ca: server.ca }),
-    compact: async (revision) => server.store.compact(revision),
+    ca: server.ca,
+    compact: (revision) => server.store.compact(revision),
     close: () => server.close(),
   };
 });

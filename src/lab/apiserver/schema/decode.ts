@@ -52,9 +52,9 @@ export function decode(body: JsonObject, type: Struct | undefined, kind: string,
     switch (shape.kind) {
       case 'any':
         return value;
-      case 'string':
       case 'bytes':
         return typeof value === 'string' ? value : wrong(goType.bytes);
+      case 'string':
       case 'boolean':
         return typeof value === shape.kind ? value : wrong(goType[shape.kind]);
       case 'integer':
