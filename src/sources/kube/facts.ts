@@ -1,30 +1,14 @@
 import * as v from 'valibot';
-import type { TransportName } from '../../model/cluster/config.ts';
 import { FACTS_ANNOTATION, type NodeFacts } from '../../model/cluster/node.ts';
 import { describe } from '../../model/errors.ts';
 import { splitPrefix } from '../../model/net/cidr.ts';
 import { mac } from '../../model/net/mac.ts';
 
-/** Every transport there is; a record, so that the compiler says when one was forgotten. */
-const TRANSPORTS: { readonly [T in TransportName]: true } = {
-  layer2: true,
-  vxlan: true,
-  gre: true,
-  ipip: true,
-  fou: true,
-  wireguard: true,
-  ipsec: true,
-  bgp: true,
-  cloud: true,
-};
-
-const isTransport = (name: string): name is TransportName => Object.hasOwn(TRANSPORTS, name);
-
-/** A newer agent may name transports that we do not know: they are left out, the rest counts. */
-const transports = v.pipe(
-  v.array(v.string()),
+/** Carriers of transports and settings that we do not know are kept: whoever plans ignores them. */
+const carriers = v.pipe(
+  v.array(v.pipe(v.string(), v.maxLength(128))),
   v.maxLength(64),
-  v.transform((names): readonly TransportName[] => Object.freeze(names.filter(isTransport))),
+  v.transform((names): readonly string[] => Object.freeze(names)),
 );
 
 const underlay = v.pipe(
@@ -50,8 +34,9 @@ const whole = (least: number, most: number) =>
 
 const factsSchema = v.object({
   version: v.literal(1),
-  accepts: transports,
-  uses: transports,
+  accepts: carriers,
+  uses: carriers,
+  leaves: v.optional(carriers),
   underlay,
   // RFC 791 section 3.2: every link carries 68 bytes; 65,536 is the loopback's.
   mtu: whole(68, 65_536),
@@ -88,11 +73,12 @@ export function parseFacts(value: string): FactsResult {
       problem: `metadata.annotations["${FACTS_ANNOTATION}"]${path ? ` ${path}` : ''}: ${issue.message}`,
     };
   }
-  const { vxlan, ...rest } = result.output;
+  const { vxlan, leaves, ...rest } = result.output;
   return {
     facts: Object.freeze({
       ...rest,
       underlay: Object.freeze(rest.underlay),
+      ...(leaves && { leaves }),
       ...(vxlan && { vxlan: Object.freeze(vxlan) }),
     }),
   };

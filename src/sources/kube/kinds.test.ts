@@ -9,7 +9,7 @@ import { pods, podsOn } from './pods.ts';
 
 const facts = {
   version: 1,
-  accepts: ['layer2', 'vxlan', 'carrier-pigeon'],
+  accepts: ['layer2', 'vxlan/ipv4/1/8472', 'carrier-pigeon'],
   uses: ['layer2'],
   underlay: ['192.0.2.7/24', '2001:DB8::0007/64'],
   mtu: 1500,
@@ -63,7 +63,7 @@ describe('Node', () => {
       labels: { a: '1', b: '2' },
       facts: {
         version: 1,
-        accepts: ['layer2', 'vxlan'],
+        accepts: ['layer2', 'vxlan/ipv4/1/8472', 'carrier-pigeon'],
         uses: ['layer2'],
         underlay: ['192.0.2.7/24', '2001:db8::7/64'],
         mtu: 1500,
