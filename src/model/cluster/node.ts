@@ -37,6 +37,8 @@ export interface NodeFacts {
   readonly accepts: readonly string[];
   /** Carriers that this node sends by or is about to, so that peers keep receiving by them. */
   readonly uses: readonly string[];
+  /** Those of `uses` that it has stopped sending by and will take out next. */
+  readonly leaves?: readonly string[];
   /** Addresses of the underlay link with their prefix length, as `10.0.0.5/24`: what is on-link is decided from these. */
   readonly underlay: readonly string[];
   /** MTU of the underlay link. */

@@ -1,5 +1,5 @@
 import type { TransportName } from '../../model/cluster/config.ts';
-import type { Node } from '../../model/cluster/node.ts';
+import type { Node, NodeFacts } from '../../model/cluster/node.ts';
 import { enabledTransports, TRANSPORTS, transportOf } from './registry.ts';
 import type { Carrier, Transport } from './transport.ts';
 import type { Self } from './underlay.ts';
@@ -86,10 +86,14 @@ function notReady(carrier: Carrier, self: Self, peer: Node): string | undefined 
   if (peer.facts && !peer.facts.accepts.includes(carrier))
     return `${peer.name} does not accept ${carrier} yet`;
   if (transportOf(carrier)?.receivesAlways) return undefined;
-  if (peer.facts && self.facts && !self.facts.uses.includes(carrier))
+  if (peer.facts && self.facts && !announced(self.facts, carrier))
     return `this node has not yet announced that it sends by ${carrier}`;
   return undefined;
 }
+
+/** What we have said that we leave may be withdrawn already, although we have not yet seen it. */
+const announced = (own: NodeFacts, carrier: Carrier): boolean =>
+  own.uses.includes(carrier) && !own.leaves?.includes(carrier);
 
 /** What to stay on until the wanted carrier is ready: something the peer still receives by and we have announced. */
 function heldCarrier(wanted: Carrier, self: Self, peer: Node): Carrier | undefined {
@@ -97,8 +101,7 @@ function heldCarrier(wanted: Carrier, self: Self, peer: Node): Carrier | undefin
     const choice = transport.choose(self, peer);
     return 'carrier' in choice ? [choice.carrier] : [];
   });
-  const announced = [...(self.facts?.uses ?? [])].sort();
-  const candidates = [...announced, ...own].filter((carrier) => {
+  const candidates = [...[...(self.facts?.uses ?? [])].sort(), ...own].filter((carrier) => {
     if (carrier === wanted || !peer.facts?.accepts.includes(carrier)) return false;
     const transport = transportOf(carrier);
     return transport !== undefined && transport.refuses(carrier, self, peer) === undefined;

@@ -7,12 +7,18 @@ import { planPeer } from './peer-plan.ts';
 import { type Provision, provision } from './provision.ts';
 import { type Self, underlayMtu } from './underlay.ts';
 
-/** What this node tells the others. */
+/**
+ * What this node tells the others. A carrier goes out of `uses` in two steps, first named in `leaves`: between writing and seeing
+ * what we wrote we must not take it for granted that we still may use it.
+ */
 export function nodeFacts(self: Self, { accepts, uses }: Provision): NodeFacts {
+  const known = self.facts?.leaves ?? [];
+  const leaves = (self.facts?.uses ?? []).filter((c) => !uses.includes(c) && !known.includes(c));
   return {
     version: 1,
     accepts,
-    uses,
+    uses: [...uses, ...leaves].sort(),
+    ...(leaves.length > 0 && { leaves }),
     underlay: self.underlayAddresses,
     mtu: underlayMtu(self),
     vxlan: { mac: nodeMac(self.name), ...self.config.vxlan },
@@ -21,8 +27,8 @@ export function nodeFacts(self: Self, { accepts, uses }: Provision): NodeFacts {
 
 /** The annotation's text: always the same for the same facts. */
 export function factsText(facts: NodeFacts): string {
-  const { version, accepts, uses, underlay, mtu, vxlan } = facts;
-  return JSON.stringify({ version, accepts, uses, underlay, mtu, vxlan });
+  const { version, accepts, uses, leaves, underlay, mtu, vxlan } = facts;
+  return JSON.stringify({ version, accepts, uses, leaves, underlay, mtu, vxlan });
 }
 
 /**
