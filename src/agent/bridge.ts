@@ -17,6 +17,7 @@ export function ourBridge(dir: string, file: string): string | undefined {
 /** Deletes it; the reason why not, when pods hang on it. A link of that name that is no bridge is somebody else's. */
 export async function removeBridge(nl: NetlinkTransport, name: string): Promise<string | undefined> {
   const link = await findLink(nl, name);
+  // The CNI plugin makes it with the first pod, so it may never have been.
   if (!link) return undefined;
   if (link.kind !== 'bridge') return 'it is not a bridge, so it is not ours';
   const attached = (await listLinks(nl)).filter((other) => other.master === link.index);

@@ -5,6 +5,7 @@ import { describe, FairleadError } from '../model/errors.ts';
 import { WorldStore } from '../model/world-store.ts';
 import type { Values } from '../sources/config/settings.ts';
 import { settingsAtStart } from '../sources/config/source.ts';
+import { findLink } from '../targets/linux/netlink/rtnetlink/link.ts';
 import { ourBridge, removeBridge } from './bridge.ts';
 import { requireNetAdmin } from './capabilities.ts';
 import { answers } from './claim.ts';
@@ -61,7 +62,8 @@ export class Cleanup {
     }
     const kernel = openKernel();
     // The conflist names the bridge, so it is read before it is removed.
-    const bridge = ourBridge(values['cni.dir'], values['cni.file']);
+    const named = ourBridge(values['cni.dir'], values['cni.file']);
+    const bridge = named && (await findLink(kernel.route, named)) ? named : undefined;
     const clock = systemClock;
     const targets = [...machineTargets(kernel, values)];
     if (values.kubeconfig !== undefined) {

@@ -27,18 +27,23 @@ export function loopHooks(log: Log, metrics: AgentMetrics): LoopHooks {
   };
 }
 
-/** One line whenever the state of the agent or of a source changes. */
+/** One line whenever the state of the agent or of a source changes. A source that has not begun yet is no news. */
 export function stateLog(log: Log, clock: Clock): (status: Pick<Status, 'state' | 'sources'>) => void {
   let state: Status['state'] | undefined;
-  const sources = new Map<string, string>();
+  const told = new Map<string, string>();
+  const wasReady = new Set<string>();
   return (status) => {
-    for (const { name, ready, reason, objects, since } of status.sources) {
-      const words = ready ? 'ready' : (reason ?? 'not ready');
-      if (sources.get(name) === words) continue;
-      sources.set(name, words);
-      if (ready) log.info({ source: name, objects }, `source ${name} is ready`);
-      else
-        log.warn({ source: name, reason, since: clock.wall() - since }, `source ${name} is away: ${words}`);
+    for (const { name, ready, reason = 'not ready', objects, since } of status.sources) {
+      const words = ready ? 'ready' : reason;
+      if (told.get(name) === words) continue;
+      told.set(name, words);
+      if (ready) {
+        wasReady.add(name);
+        log.info({ source: name, objects }, `source ${name} is ready`);
+      } else {
+        const level = wasReady.has(name) ? 'warn' : 'debug';
+        log[level]({ source: name, reason, ms: clock.wall() - since }, `source ${name} is away: ${reason}`);
+      }
     }
     if (status.state === state) return;
     state = status.state;

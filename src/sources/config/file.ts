@@ -11,7 +11,8 @@ export async function fileLayer(
   text: string,
   path: string,
 ): Promise<{ layer: Layer; problems: readonly Problem[] }> {
-  // Loaded only when there is a file: the library costs memory that an agent without one does not need.
+  if (setsNothing(text)) return { layer: new Map(), problems: [] };
+  // Loaded only when something is set: the library costs memory that an agent at its defaults does not need.
   const { isMap, isScalar, LineCounter, parseDocument } = await import('yaml');
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
@@ -48,6 +49,11 @@ export async function fileLayer(
   }
   walk(top, '');
   return { layer, problems };
+}
+
+/** Empty lines and remarks alone, as in the annotated sample. */
+function setsNothing(text: string): boolean {
+  return text.split('\n').every((line) => /^\s*(#|$)/.test(line));
 }
 
 function isFileSetting(name: string): name is SettingName {

@@ -14,17 +14,21 @@ export async function loadKubeconfig(path: string, context?: string): Promise<Se
     const code = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
     throw new FairleadError('kubeconfig', `kubeconfig ${path} cannot be read: ${code}`, { cause });
   }
-  // Loaded only here: the library costs 14 MB, and an agent in a pod needs no kubeconfig.
-  const { parse } = await import('yaml');
   let parsed: unknown;
   try {
-    parsed = parse(source);
+    parsed = await parse(source);
   } catch (cause) {
     // The parser's own words quote the source, which may hold a token.
     const line = lineOf(cause);
     throw new FairleadError('kubeconfig', `kubeconfig ${path} is not valid YAML${line}`);
   }
   return parseKubeconfig(record(parsed), path, context);
+}
+
+/** The library costs memory, and an agent in a pod, or one with a kubeconfig in JSON, does not need it. */
+async function parse(source: string): Promise<unknown> {
+  if (source.trimStart().startsWith('{')) return JSON.parse(source);
+  return (await import('yaml')).parse(source);
 }
 
 /** Turns a parsed kubeconfig into settings; files in it are relative to its own folder, as for kubectl. */
