@@ -7,13 +7,13 @@ import { FairleadError } from '../../model/errors.ts';
 import type { NftBody } from '../../model/rows/nft.ts';
 import type { Change, Closer, Outcome, Target } from '../../reconcile/target.ts';
 import { NFNLGRP_NFTABLES } from './netlink/nftables/constants.ts';
-import { DriftReader } from './netlink/nftables/drift.ts';
-import { Known } from './netlink/nftables/known.ts';
 import { sameBody } from './netlink/nftables/normal.ts';
 import { batchBegin, batchEnd, newTable } from './netlink/nftables/objects.ts';
-import { planBatch, type Step } from './netlink/nftables/plan.ts';
 import { readTable, rowsOf, type Snapshot } from './netlink/nftables/readback.ts';
 import { NetlinkError, type NetlinkTransport } from './netlink/transport.ts';
+import { DriftReader } from './nft/drift.ts';
+import { Known } from './nft/known.ts';
+import { planBatch, type Step } from './nft/plan.ts';
 
 const DONE: Outcome = { ok: true };
 /** Each attempt leaves out at least one more row; refusals come together, so more than a few means that something is odd. */

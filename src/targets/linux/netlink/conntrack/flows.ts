@@ -1,6 +1,5 @@
 /** Connection tracking (linux/netfilter/nfnetlink_conntrack.h): listing entries and deleting some. */
 import { familyOf, type Ip } from '../../../../model/net/ip.ts';
-import type { Outcome } from '../../../../reconcile/target.ts';
 import {
   afterHeader,
   attributes,
@@ -15,7 +14,7 @@ import {
   type Values,
 } from '../attributes.ts';
 import { AF_INET, AF_INET6, AF_UNSPEC, NLM_F_DUMP, NLM_F_REQUEST } from '../constants.ts';
-import type { NetlinkTransport } from '../transport.ts';
+import type { NetlinkOutcome, NetlinkTransport } from '../transport.ts';
 
 const NFNL_SUBSYS_CTNETLINK = 1;
 const IPCTNL_MSG_CT_GET = (NFNL_SUBSYS_CTNETLINK << 8) | 1;
@@ -92,7 +91,10 @@ export function listFlows(nl: NetlinkTransport): Promise<Flow[]> {
 }
 
 /** Deletes these very entries: a newer one of the same addresses and ports stays. One that is gone already is refused with ENOENT. */
-export function deleteFlows(nl: NetlinkTransport, flows: readonly Flow[]): Promise<readonly Outcome[]> {
+export function deleteFlows(
+  nl: NetlinkTransport,
+  flows: readonly Flow[],
+): Promise<readonly NetlinkOutcome[]> {
   return nl.transact(
     flows.map(({ original, tuple, id, zone }) => {
       const family = familyOf(original.source) === 'ipv4' ? AF_INET : AF_INET6;

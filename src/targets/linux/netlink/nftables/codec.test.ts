@@ -3,15 +3,16 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { SAMPLES } from '../../../../../test/kernel/nft-samples.ts';
 import { NFT_TABLE, type NftElement, type NftExpr, type NftSet } from '../../../../model/rows/nft.ts';
-import { BadNetlink, eachMessage, type NetlinkMessage } from '../attributes.ts';
+import { DriftReader } from '../../nft/drift.ts';
+import { Known } from '../../nft/known.ts';
+import { BadNetlink, be32, eachMessage, type NetlinkMessage } from '../attributes.ts';
 import { flowOf } from '../conntrack/flows.ts';
-import { DriftReader } from './drift.ts';
 import { addElements, ELEMENTS_PER_MESSAGE, elementsOf, readElements, wireElements } from './elements.ts';
 import { normalExpression } from './expressions.ts';
-import { Known } from './known.ts';
 import { sameBody } from './normal.ts';
 import { chainOf, generationOf, newChain, newRule, newTable, ruleOf } from './objects.ts';
 import { countedSetOf, newSet, setOf } from './sets.ts';
+import { be64Number, bits, hex, register, verdict } from './values.ts';
 
 function messages(bytes: Buffer): NetlinkMessage[] {
   const found: NetlinkMessage[] = [];
@@ -174,13 +175,20 @@ test('decoders never throw an untyped error and never read past their message', 
     (message) => readElements(range, elementsOf(message)),
     (message) => new DriftReader(1, known, () => {}).take(message),
   ];
-  const edits = fc.array(fc.tuple(fc.nat(2000), fc.nat(255)), { maxLength: 6 });
+  // Half of the edits hit the first byte of a word, where lengths lie.
+  const edits = fc.array(fc.tuple(fc.nat(2000), fc.oneof(fc.nat(255), fc.nat(24)), fc.boolean()), {
+    minLength: 1,
+    maxLength: 4,
+  });
   fc.assert(
     fc.property(fc.constantFrom(...seeds), edits, fc.nat(64), (seed, changed, cut) => {
       // The message lies in a larger buffer whose rest, if it is read, shows: it is full of 0xee.
       const bytes = Buffer.alloc(seed.length + 64, 0xee);
       seed.copy(bytes);
-      for (const [at, value] of changed) if (at >= 16 && at < seed.length) bytes[at] = value;
+      for (const [place, value, word] of changed) {
+        const at = 16 + (place % (seed.length - 16));
+        bytes[word ? at & ~3 : at] = value;
+      }
       const end = Math.max(16, seed.length - cut);
       const message: NetlinkMessage = { type: 2560, flags: 0, sequence: 0, port: 0, bytes, start: 16, end };
       const other = { ...message, bytes: Buffer.from(bytes).fill(0x11, end) };
@@ -188,6 +196,14 @@ test('decoders never throw an untyped error and never read past their message', 
     }),
     { numRuns: 3000 },
   );
+});
+
+test('a payload that is too short is not read beyond its end', () => {
+  const bytes = Buffer.alloc(64);
+  const codecs = { be64Number, register, hex, verdict, bits: bits(be32, { one: 1 }) };
+  for (const [name, codec] of Object.entries(codecs))
+    for (const length of [0, 1, 3])
+      assert.throws(() => codec.read(bytes, 8, 8 + length, {}), BadNetlink, name);
 });
 
 /** The result, or the words of a typed error. */

@@ -6,9 +6,9 @@
  *     create    sets · chains · rules · elements
  *     delete    sets · chains
  */
-import { FairleadError } from '../../../../model/errors.ts';
-import type { NftBody, NftChain, NftElement, NftSet } from '../../../../model/rows/nft.ts';
-import type { Change } from '../../../../reconcile/target.ts';
+import { FairleadError } from '../../../model/errors.ts';
+import type { NftBody, NftChain, NftElement, NftSet } from '../../../model/rows/nft.ts';
+import type { Change } from '../../../reconcile/target.ts';
 import {
   addElements,
   deleteElements,
@@ -16,11 +16,18 @@ import {
   type WireElement,
   wireElements,
   wireKeys,
-} from './elements.ts';
+} from '../netlink/nftables/elements.ts';
+import {
+  deleteChain,
+  deleteTable,
+  flushChain,
+  newChain,
+  newRule,
+  newTable,
+} from '../netlink/nftables/objects.ts';
+import type { Snapshot } from '../netlink/nftables/readback.ts';
+import { deleteSet, newSet } from '../netlink/nftables/sets.ts';
 import type { Known } from './known.ts';
-import { deleteChain, deleteTable, flushChain, newChain, newRule, newTable } from './objects.ts';
-import type { Snapshot } from './readback.ts';
-import { deleteSet, newSet } from './sets.ts';
 
 /** One message and the rows that fail with it; none = the whole transaction. */
 export interface Step {

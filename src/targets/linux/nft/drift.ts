@@ -1,6 +1,6 @@
 /** Notifications of the nftables group: which of our rows somebody else touched. */
-import { NFT_TABLE, nftChainKey, nftElementKey, nftSetKey } from '../../../../model/rows/nft.ts';
-import { BadNetlink, type NetlinkMessage } from '../attributes.ts';
+import { NFT_TABLE, nftChainKey, nftElementKey, nftSetKey } from '../../../model/rows/nft.ts';
+import { BadNetlink, type NetlinkMessage } from '../netlink/attributes.ts';
 import {
   NFPROTO_INET,
   NFT_MSG_DELCHAIN,
@@ -14,11 +14,11 @@ import {
   NFT_MSG_NEWSET,
   NFT_MSG_NEWSETELEM,
   NFT_MSG_NEWTABLE,
-} from './constants.ts';
-import { ELEMENTS, readElements } from './elements.ts';
+} from '../netlink/nftables/constants.ts';
+import { ELEMENTS, readElements } from '../netlink/nftables/elements.ts';
+import { bodyOf, CHAIN, familyOf, RULE, TABLE } from '../netlink/nftables/objects.ts';
+import { isRangeConcatenation, SET } from '../netlink/nftables/sets.ts';
 import type { Known } from './known.ts';
-import { bodyOf, CHAIN, familyOf, RULE, TABLE } from './objects.ts';
-import { isRangeConcatenation, SET } from './sets.ts';
 
 const NONE: readonly string[] = [];
 

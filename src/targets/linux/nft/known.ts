@@ -1,7 +1,7 @@
 /** What we know of our table between two observations: the types of its sets (needed to write elements), and whether anything is left. */
-import type { NftBody, NftSet } from '../../../../model/rows/nft.ts';
-import type { Change } from '../../../../reconcile/target.ts';
-import type { Snapshot } from './readback.ts';
+import type { NftBody, NftSet } from '../../../model/rows/nft.ts';
+import type { Change } from '../../../reconcile/target.ts';
+import type { Snapshot } from '../netlink/nftables/readback.ts';
 
 export class Known {
   /** Whether the table was read at all. */
