@@ -55,6 +55,8 @@ export function sysctlTarget({
     },
     async apply(batch) {
       const journal = readJournal(file);
+      // Their link has gone, and what comes back by its name begins anew.
+      for (const path of [...journal.keys()]) if (read(root, path) === undefined) journal.delete(path);
       const outcomes = prepare(batch, journal, root);
       writeJournal(file, journal);
       batch.forEach((change, i) => {
