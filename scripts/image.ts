@@ -134,7 +134,8 @@ function write(layers: readonly Layer[], architecture: string, work: string, out
     config: {
       Entrypoint: ['/fairlead/node', '--max-semi-space-size=4', '/fairlead/fairlead.cjs'],
       Cmd: ['--help'],
-      Env: ['PATH=/fairlead:/opt/cni/bin'],
+      // One malloc arena: the agent's threads hardly allocate, and each arena costs resident memory.
+      Env: ['PATH=/fairlead:/opt/cni/bin', 'MALLOC_ARENA_MAX=1'],
       Labels: {
         'org.opencontainers.image.version': version,
         'org.opencontainers.image.licenses': 'Apache-2.0',

@@ -7,7 +7,7 @@ const COLOURS = { add: 'green', change: 'yellow', remove: 'red' } as const;
 /** `fairlead plan` for people: what would be done, in the order in which it would be. */
 export function planText(changes: readonly PlannedChange[]): string {
   if (changes.length === 0) return 'Nothing would change: this machine is as it should be.';
-  const lines = inOrder(changes).map((c) => {
+  const lines = changes.map((c) => {
     const head = `${SIGNS[c.action]} ${c.target} ${c.key}`;
     const detail = c.action === 'change' ? differences(c.before, c.after) : [];
     return [
@@ -17,12 +17,6 @@ export function planText(changes: readonly PlannedChange[]): string {
   });
   const count = (action: PlannedChange['action']) => changes.filter((c) => c.action === action).length;
   return `${lines.join('\n')}\n\n${count('add')} to add, ${count('change')} to change, ${count('remove')} to remove`;
-}
-
-/** Adds and changes go up the stages, then removals down. */
-function inOrder(changes: readonly PlannedChange[]): PlannedChange[] {
-  const rank = (c: PlannedChange) => (c.action === 'remove' ? 100 - c.stage : c.stage);
-  return changes.toSorted((a, b) => rank(a) - rank(b));
 }
 
 /** The fields that differ, one line each. */

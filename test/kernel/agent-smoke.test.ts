@@ -107,13 +107,36 @@ describe('the agent', () => {
       (changes as PlannedChange[]).some((c) => c.target === 'route' && c.action === 'change'),
       JSON.stringify(changes),
     );
-    const metrics = await machine.client.get('/metrics').catch((error: unknown) => String(error));
-    assert.ok(metrics);
-    const [cidr = ''] = /10\.244\.\d+\.0(?=\/24 via 192)/.exec(run('ip route show proto 201')) ?? [];
-    const why = JSON.parse(
-      (await machine.cli('why', 'n1', cidr.replace(/0$/, '7'), ...socket, '-o', 'json')).text,
-    ) as Why;
-    assert.ok(why.steps.length > 0);
+    await whyIsChecked(socket);
+  }
+
+  async function whyIsChecked(socket: readonly string[]): Promise<void> {
+    const [, prefix] = /^(10\.244\.\d+\.)0\/24 via inet6/m.exec(run('ip route show proto 201')) ?? [];
+    const why = async () => {
+      const { code, text } = await machine.cli('why', 'n1', `${prefix}9`, ...socket, '-o', 'json');
+      return { code, ...(JSON.parse(text) as Why) };
+    };
+    const good = await why();
+    assert.deepEqual([good.code, good.reachable], [0, 'yes']);
+    assert.deepEqual(
+      good.steps
+        .filter((step) => step.row)
+        .map(({ row, kernel }) => [row?.target, row?.state, kernel?.mismatch]),
+      [
+        ['route', 'done', false],
+        ['fdb', 'done', false],
+      ],
+    );
+    run(`ip route add ${prefix}9/32 dev eth0`);
+    const bad = await why();
+    run(`ip route del ${prefix}9/32 dev eth0`);
+    assert.deepEqual([bad.code, bad.reachable], [3, 'no']);
+    const wrong = bad.steps.filter((step) => step.kernel?.mismatch);
+    assert.deepEqual(
+      wrong.map((step) => step.row?.target),
+      ['route'],
+    );
+    assert.match(wrong[0]?.kernel?.text ?? '', /dev eth0/);
   }
 
   it('repairs what somebody else alters, and tells when', async () => {

@@ -1,0 +1,184 @@
+/** What people read, as they read it (without colours: standard output of a test is no terminal). */
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import type { Status } from '../model/api.ts';
+import { driftText, planText, whyText } from './reports.ts';
+import { statusText } from './status.ts';
+import { span, table } from './table.ts';
+
+const NOW = Date.UTC(2026, 0, 2, 12, 0, 0);
+
+const STATUS: Status = {
+  node: 'n1',
+  version: '1.0.0',
+  started: NOW - 7_300_000,
+  state: 'degraded',
+  podMtu: 1450,
+  sources: [
+    { name: 'config', ready: true, since: NOW - 60_000, reason: undefined, objects: 1 },
+    {
+      name: 'nodes',
+      ready: false,
+      since: NOW - 600_000,
+      reason: 'no connection to the API server',
+      objects: 3,
+    },
+  ],
+  targets: [
+    {
+      name: 'route',
+      stage: 3,
+      wanted: 4,
+      done: 2,
+      waiting: 1,
+      failed: 1,
+      extra: 0,
+      observed: NOW,
+      error: undefined,
+      rows: [
+        {
+          target: 'route',
+          key: '10.1.3.0/24',
+          why: 'Node n3 through vxlan',
+          state: 'failed',
+          message: 'Nexthop has invalid gateway (ENETUNREACH)',
+          attempts: 2,
+          nextTry: NOW + 4_000,
+        },
+        {
+          target: 'route',
+          key: '10.1.4.0/24',
+          why: 'Node n4 through vxlan',
+          state: 'waiting',
+          message: 'waits for link fl-vxlan',
+        },
+      ],
+    },
+    {
+      name: 'rule',
+      stage: 3,
+      wanted: 0,
+      done: 0,
+      waiting: 0,
+      failed: 0,
+      extra: 0,
+      observed: NOW,
+      error: undefined,
+      rows: [],
+    },
+    {
+      name: 'nft',
+      stage: 1,
+      wanted: 0,
+      done: 0,
+      waiting: 0,
+      failed: 0,
+      extra: 0,
+      observed: undefined,
+      error: 'cannot be read',
+      rows: [],
+    },
+  ],
+  problems: [{ object: 'Node n5', message: 'has no InternalIP', hint: 'add one' }],
+  pairs: [{ node: 'n3', transport: 'vxlan', reason: 'n3 is not on-link' }],
+};
+
+it('status says first what is not well', () => {
+  assert.equal(
+    statusText(STATUS, NOW),
+    `Node n1: degraded, agent 1.0.0 up 2 h, pod MTU 1450
+
+SOURCE  STATE  SINCE   OBJECTS  REASON
+config  ready  60 s    1
+nodes   away   10 min  3        no connection to the API server
+
+STAGE  KIND   WANTED  DONE  WAITING  FAILED  TO REMOVE
+3      route  4       2     1        1       0
+1      nft    0       0     0        0       0
+
+TO NODE  TRANSPORT  BECAUSE
+n3       vxlan      n3 is not on-link
+
+ROW                STATE    WHY                    SAYS                                       NEXT TRY
+route 10.1.3.0/24  failed   Node n3 through vxlan  Nexthop has invalid gateway (ENETUNREACH)  in 4 s, try 3
+route 10.1.4.0/24  waiting  Node n4 through vxlan  waits for link fl-vxlan
+
+cannot read nft: cannot be read
+
+Node n5: has no InternalIP (add one)`,
+  );
+});
+
+it('plan shows what is added, changed field by field, and removed', () => {
+  const hop = (via: string) => ({ dst: '10.1.3.0/24', nextHops: [{ via }] });
+  assert.equal(
+    planText([
+      { stage: 0, target: 'link', key: 'fl-vxlan', action: 'add', why: 'pods through vxlan' },
+      {
+        stage: 3,
+        target: 'route',
+        key: '10.1.3.0/24',
+        action: 'change',
+        why: 'Node n3',
+        before: hop('192.0.2.3'),
+        after: hop('fe80::3'),
+      },
+      { stage: 3, target: 'route', key: '10.1.9.0/24', action: 'remove', why: 'nothing asks for it' },
+    ]),
+    `+ link fl-vxlan  pods through vxlan
+~ route 10.1.3.0/24  Node n3
+    nextHops: [{"via":"192.0.2.3"}] → [{"via":"fe80::3"}]
+- route 10.1.9.0/24  nothing asks for it
+
+1 to add, 1 to change, 1 to remove`,
+  );
+  assert.match(planText([]), /^Nothing would change/);
+});
+
+it('why shows each step with its row, and where the kernel thinks otherwise', () => {
+  assert.equal(
+    whyText({
+      from: 'default/a',
+      to: '10.1.3.4',
+      reachable: 'no',
+      steps: [
+        { at: 'pod default/a', text: 'sends' },
+        {
+          at: 'node n1',
+          text: '10.1.3.0/24 through vxlan',
+          row: { target: 'route', key: '10.1.3.0/24', state: 'done' },
+          kernel: { text: '10.1.3.4 dev eth9', mismatch: true },
+        },
+      ],
+    }),
+    `default/a → 10.1.3.4: packets cannot go
+
+pod default/a: sends
+node n1: 10.1.3.0/24 through vxlan
+    row    route 10.1.3.0/24 (done)
+    kernel 10.1.3.4 dev eth9  ← not what is planned`,
+  );
+});
+
+it('drift shows what was done and when it was repaired', () => {
+  assert.equal(
+    driftText(
+      [
+        { at: NOW - 1_000, target: 'route', key: '10.1.3.0/24', kind: 'missing', repaired: NOW - 995 },
+        { at: NOW - 86_400_000, target: 'link', key: 'fl-x', kind: 'foreign', repaired: undefined },
+      ],
+      NOW,
+    ),
+    `AT                   ROW                WAS      REPAIRED
+11:59:59             route 10.1.3.0/24  missing  after 5 ms
+2026-01-01T12:00:00  link fl-x          foreign  not yet`,
+  );
+});
+
+it('a table without rows is nothing, and spans are short', () => {
+  assert.equal(table(['A'], []), '');
+  assert.deepEqual(
+    [0, 119, 120, 7_199, 7_200, 172_800].map((s) => span(0, s * 1000)),
+    ['0 s', '119 s', '2 min', '119 min', '2 h', '2 d'],
+  );
+});
