@@ -1,7 +1,8 @@
 /**
- * Our nft target against `nft -f -`. Needs a network namespace of its own:
+ * Our nft target against `nft -f -`. Needs a network namespace of its own, and real root: in a user namespace
+ * `nft` cannot send 5,000 rules at once.
  *
- *     unshare -Urn sh scripts/node.sh bench/nft.ts
+ *     sudo unshare -n sh scripts/node.sh bench/nft.ts
  */
 import { execFileSync } from 'node:child_process';
 import type { NftBody, NftElement } from '../src/model/rows/nft.ts';
@@ -51,6 +52,14 @@ export async function run(runs = 9): Promise<BenchRow[]> {
   };
   const rows: BenchRow[] = [];
   try {
+    await empty();
+    try {
+      nft(ruleText);
+    } catch (error) {
+      throw new Error('cannot compare: nft needs real root for a batch of this size (sudo unshare -n …)', {
+        cause: error,
+      });
+    }
     rows.push(
       await contest({
         name: `${ELEMENTS} set elements`,

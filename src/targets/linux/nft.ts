@@ -6,11 +6,12 @@
 import { FairleadError } from '../../model/errors.ts';
 import type { NftBody } from '../../model/rows/nft.ts';
 import type { Change, Closer, Outcome, Target } from '../../reconcile/target.ts';
+import { isSocketError } from './netlink/addon.ts';
 import { NFNLGRP_NFTABLES } from './netlink/nftables/constants.ts';
 import { sameBody } from './netlink/nftables/normal.ts';
 import { batchBegin, batchEnd, newTable } from './netlink/nftables/objects.ts';
 import { readTable, rowsOf, type Snapshot } from './netlink/nftables/readback.ts';
-import { NetlinkError, type NetlinkTransport } from './netlink/transport.ts';
+import { NetlinkError, type NetlinkOutcome, type NetlinkTransport } from './netlink/transport.ts';
 import { DriftReader } from './nft/drift.ts';
 import { Known } from './nft/known.ts';
 import { planBatch, type Step } from './nft/plan.ts';
@@ -110,7 +111,7 @@ class Transaction {
   async #send(steps: readonly Step[], snapshot: Snapshot | undefined): Promise<boolean> {
     if (steps.length === 0) return true;
     const messages = [batchBegin(snapshot?.generation), ...steps.map((step) => step.message), batchEnd()];
-    const outcomes = await this.#nl.transact(messages, { oneDatagram: true });
+    const outcomes = await this.#transact(messages);
     const [begin] = outcomes;
     if (begin && !begin.ok) {
       if (begin.error instanceof NetlinkError && begin.error.errno === ERESTART) return false;
@@ -124,6 +125,19 @@ class Transaction {
       this.#blame(step, outcome.error);
     }
     return taken;
+  }
+
+  async #transact(messages: readonly Buffer[]): Promise<readonly NetlinkOutcome[]> {
+    try {
+      return await this.#nl.transact(messages, { oneDatagram: true });
+    } catch (error) {
+      if (!isSocketError(error) || error.code !== 'EMSGSIZE') throw error;
+      const size = messages.reduce((sum, { length }) => sum + length, 0);
+      throw new FairleadError('nft-too-large', `a transaction of ${size} bytes does not fit the socket`, {
+        hint: 'give the agent CAP_NET_ADMIN in the first user namespace, or raise net.core.wmem_max',
+        cause: error,
+      });
+    }
   }
 
   #blame(step: Step, error: Error): void {
