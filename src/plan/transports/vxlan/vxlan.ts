@@ -1,5 +1,5 @@
 import type { Node } from '../../../model/cluster/node.ts';
-import type { Cidr, IpPrefix } from '../../../model/net/cidr.ts';
+import { type Cidr, hostCidr, type IpPrefix, splitPrefix } from '../../../model/net/cidr.ts';
 import { type Family, familyOf, type Ip } from '../../../model/net/ip.ts';
 import { addressKey } from '../../../model/rows/address.ts';
 import { fdbKey } from '../../../model/rows/fdb.ts';
@@ -95,7 +95,15 @@ function device(carrier: VxlanCarrier, self: Self): Device | undefined {
     ...looseReversePath(name, link),
     ...looseReversePath(underlay.dev),
   ];
-  if (self.missing.ipv6 !== undefined) return { rows, ready: [link] };
+  const ready = [link];
+  const ipv4 = ownIpv4(self);
+  if (ipv4 !== undefined) {
+    const key = addressKey(name, ipv4);
+    const why = `the kernel's loose reverse path filter needs an IPv4 address on ${name}`;
+    rows.push({ target: 'address', key, why, body: { dev: name, address: ipv4 }, needs: [link] });
+    ready.push({ target: 'address', key });
+  }
+  if (self.missing.ipv6 !== undefined) return { rows, ready };
   const enabled = sysctlKey(`net/ipv6/conf/${name}/disable_ipv6`);
   const address = `${nodeLinkLocal(self.name)}/64` as IpPrefix;
   rows.push(
@@ -114,7 +122,17 @@ function device(carrier: VxlanCarrier, self: Self): Device | undefined {
       needs: [link, { target: 'sysctl', key: enabled }],
     },
   );
-  return { rows, ready: [link, { target: 'address', key: addressKey(name, address) }] };
+  return { rows, ready: [...ready, { target: 'address', key: addressKey(name, address) }] };
+}
+
+/**
+ * The network address of this node's IPv4 pod range, as a single address of the device. On a device without any IPv4 address the
+ * kernel takes rp_filter 2 for 1 (net/ipv4/fib_frontend.c, `no_addr`): what does not route back through it is dropped, which is every packet of
+ * a changeover and every answer of a node to another node's pod. It is also what our own packets to those pods get as source.
+ */
+function ownIpv4(self: Self): IpPrefix | undefined {
+  const range = self.podCidrs.find((prefix) => familyOf(prefix) === 'ipv4');
+  return range && (hostCidr(splitPrefix(range).address) as string as IpPrefix);
 }
 
 /**
