@@ -42,7 +42,8 @@ test('one node after another is switched, as a rollout does it', async () => {
     }
     await eventually(async () => assert.deepEqual(await transports(lab), [transport]), 10_000);
   }
-  unharmed(await udp.stop(), 200);
+  await eventually(async () => assert.ok((await udp.progress()).sent >= 400));
+  unharmed(await udp.stop(), 400);
 });
 
 /** Transports in use between any two nodes. */
