@@ -190,7 +190,7 @@ function writeJournal(file: string, journal: Journal): void {
   if (existsSync(file) ? readFileSync(file, 'utf8') === text : journal.size === 0) return;
   const temporary = `${file}.tmp`;
   try {
-    mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+    if (!existsSync(dirname(file))) mkdirSync(dirname(file), { mode: 0o700 });
     const fd = openSync(temporary, 'w', 0o600);
     try {
       writeSync(fd, text);

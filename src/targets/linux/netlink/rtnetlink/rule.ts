@@ -11,7 +11,7 @@ import {
   u32,
   type Writer,
 } from '../attributes.ts';
-import { AF_INET, AF_INET6, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REQUEST } from '../constants.ts';
+import { AF_INET, AF_INET6, NLM_F_CREATE, NLM_F_DUMP, NLM_F_REQUEST } from '../constants.ts';
 import { RTM_DELRULE, RTM_GETRULE, RTM_NEWRULE } from './constants.ts';
 
 const FIB_RULE_HDR = 12;
@@ -65,9 +65,13 @@ function ruleMessage(type: number, flags: number, rule: RuleSpec): Buffer {
   });
 }
 
-/** Refused with EEXIST when the same rule is there, whoever made it. */
-export const newRule = (rule: RuleSpec): Buffer => ruleMessage(RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL, rule);
+/**
+ * Adds a rule beside others of its priority, also beside an equal one. No NLM_F_EXCL: the kernel's search for an equal rule takes a condition
+ * that is absent for "any", and so refuses a wide rule because of a narrow one.
+ */
+export const newRule = (rule: RuleSpec): Buffer => ruleMessage(RTM_NEWRULE, NLM_F_CREATE, rule);
 
+/** Removes the first rule that has these conditions; absent ones are not compared. */
 export const deleteRule = (rule: RuleSpec): Buffer => ruleMessage(RTM_DELRULE, 0, rule);
 
 export function dumpRules(family: Family): Buffer {
