@@ -20,6 +20,7 @@ import { agentMetrics } from './metrics/agent.ts';
 import { processMetrics } from './metrics/process.ts';
 import { Registry } from './metrics/registry.ts';
 import { clusterTarget, machineTargets, openKernel, PLANNERS } from './parts.ts';
+import { Signal } from './signal.ts';
 import { VERSION } from './version.ts';
 import { agentView } from './view.ts';
 import { explainer } from './why.ts';
@@ -48,6 +49,7 @@ export async function runAgent(input: AgentInput): Promise<number> {
   const store = new WorldStore(clock);
   let configProblems: readonly Problem[] = [];
   let healthProblem: Problem | undefined;
+  const changed = new Signal();
   const problems = () => [...configProblems, ...(healthProblem ? [healthProblem] : [])];
 
   const config = new ConfigSource(settings, store, clock, {
@@ -58,6 +60,7 @@ export async function runAgent(input: AgentInput): Promise<number> {
     onProblems(found) {
       for (const problem of found) log.warn({ object: problem.object }, problemText(problem));
       configProblems = found;
+      changed.emit();
     },
   });
   const values = await config.start(atStart.config, atStart);
@@ -92,6 +95,7 @@ export async function runAgent(input: AgentInput): Promise<number> {
     registry,
     config: settings,
     explain,
+    changed,
     problems,
   });
   routes = apiRoutes(view, clock);
@@ -105,7 +109,8 @@ export async function runAgent(input: AgentInput): Promise<number> {
   const events = new ProblemEvents(nodeRecorder(client, node, store.world, clock, log), () =>
     clock.monotonic(),
   );
-  loop.onChange(() => {
+  loop.onChange(changed.emit);
+  changed.on(() => {
     const status = loop.status();
     tellState(status);
     events.update([...problems(), ...status.problems]);

@@ -10,6 +10,7 @@ import type { AgentView } from './api.ts';
 import type { Loop } from './loop.ts';
 import type { Registry } from './metrics/registry.ts';
 import { pairStatuses } from './pairs.ts';
+import type { Signal } from './signal.ts';
 import { VERSION } from './version.ts';
 import type { Explain } from './why.ts';
 
@@ -25,6 +26,7 @@ export interface ViewInput {
   readonly registry: Registry;
   readonly config: ConfigInput;
   readonly explain: Explain;
+  readonly changed: Signal;
   /** Problems that no planner knows of: configuration, health port. */
   problems(): readonly Problem[];
 }
@@ -46,7 +48,7 @@ export function agentView(input: ViewInput): AgentView {
       }
       return loop.planned(toConfig(values));
     },
-    onChange: (callback) => loop.onChange(callback),
+    onChange: (callback) => input.changed.on(callback),
     metrics: () => input.registry.text(),
     unhealthy() {
       const still = clock.monotonic() - loop.lastTurn;

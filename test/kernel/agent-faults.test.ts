@@ -43,6 +43,7 @@ describe('the configuration', () => {
       told(/^setting trasport: there is no such setting .*config.yaml line 1.*did you mean transport/),
     );
     assert.equal(routes(), before);
+    await machine.event('n1', 'SettingProblem', /^setting trasport: there is no such setting/);
     assert.match(agent.output, /"level":"warn".*setting trasport: there is no such setting/);
     writeFileSync(machine.config, 'transport: vxlan');
     await machine.status(

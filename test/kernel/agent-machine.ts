@@ -129,6 +129,22 @@ export class Machine {
     return assert.fail(`${what}: not within 20 s. Last: ${last}\nLog:\n${log}`);
   }
 
+  /** Waits for an Event about a Node, as `kubectl describe node` would show it. */
+  async event(node: string, reason: string, words: RegExp): Promise<void> {
+    const deadline = performance.now() + 10_000;
+    const found: unknown[] = [];
+    while (performance.now() < deadline) {
+      found.length = 0;
+      const events = { group: '', version: 'v1', resource: 'events', namespace: 'default' };
+      await this.kube.list(events, { fieldSelector: `involvedObject.name=${node}` }, (item) =>
+        found.push(item),
+      );
+      const told = found as { reason: string; message: string; type: string }[];
+      if (told.some((e) => e.reason === reason && e.type === 'Warning' && words.test(e.message))) return;
+    }
+    assert.fail(`no such Event: ${JSON.stringify(found)}`);
+  }
+
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
     for (const agent of this.#agents.splice(0)) {
       agent.child.kill(signal);
