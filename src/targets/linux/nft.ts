@@ -159,7 +159,7 @@ class Transaction {
 /** The kernel's words, and what of the row they are about. */
 function explained(error: Error, step: Step): Error {
   if (!(error instanceof NetlinkError)) return error;
-  const doing =
-    step.set !== undefined && error.errno === EEXIST ? 'it overlaps another element' : (step.part ?? '');
+  const rule = step.rule === undefined ? '' : `rule ${step.rule}`;
+  const doing = step.set !== undefined && error.errno === EEXIST ? 'it overlaps another element' : rule;
   return doing === '' ? error : new NetlinkError(error.errno, error.words, doing);
 }

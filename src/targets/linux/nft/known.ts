@@ -37,6 +37,7 @@ export class Known {
     const chains = new Set(this.#chains);
     for (const { wanted, found } of changes) {
       const body = wanted ?? found;
+      if (body?.kind === 'element') continue;
       if (body?.kind === 'set') {
         if (wanted?.kind === 'set') sets.set(wanted.name, wanted);
         else sets.delete(body.name);

@@ -35,8 +35,8 @@ export interface Step {
   readonly rows: readonly number[];
   /** The set, for a message of elements. */
   readonly set?: string;
-  /** What of the row it is, when it is not all of it. */
-  readonly part?: string;
+  /** Which rule of its chain it is, from 1. */
+  readonly rule?: number;
 }
 
 export interface BatchPlan {
@@ -215,10 +215,12 @@ class BatchPlanner {
       rows = [];
     };
     for (const [row, element] of elements) {
-      this.#attempt(row, () => {
-        wire.push(...write(element));
+      try {
+        for (const one of write(element)) wire.push(one);
         rows.push(row);
-      });
+      } catch (error) {
+        this.#refuse(row, error);
+      }
       if (wire.length >= limit) flush();
     }
     flush();
@@ -228,9 +230,13 @@ class BatchPlanner {
     try {
       plan();
     } catch (error) {
-      if (!(error instanceof FairleadError)) throw error;
-      this.#refused.set(row, error);
+      this.#refuse(row, error);
     }
+  }
+
+  #refuse(row: number, error: unknown): void {
+    if (!(error instanceof FairleadError)) throw error;
+    this.#refused.set(row, error);
   }
 }
 
