@@ -6,8 +6,11 @@ import { it } from 'node:test';
 import { parseAllDocuments } from 'yaml';
 import { COMMANDS } from '../cli/commands.ts';
 import { parseFlags } from '../cli/flags.ts';
+import { TRANSPORTS } from '../plan/transports/registry.ts';
 import { annotatedSample } from '../sources/config/describe.ts';
+import { SETTINGS } from '../sources/config/settings.ts';
 import { load } from '../sources/config/source.ts';
+import { configInput } from './input.ts';
 
 const root = join(import.meta.dirname, '../..');
 const text = readFileSync(join(root, 'deploy/fairlead.yaml'), 'utf8');
@@ -101,6 +104,11 @@ it('names the image of this version', () => {
 it('has the sample that `fairlead agent --print-config` prints, and it is good', async () => {
   const sample = one('ConfigMap').data['config.yaml'] ?? '';
   assert.equal(sample, annotatedSample(), 'put the output of `fairlead agent --print-config` there');
-  const input = { flags: new Map(), env: {}, facts: { transports: ['layer2', 'vxlan'], hostname: 'n1' } };
+  const input = configInput({ flags: new Map(), env: {} });
   assert.deepEqual((await load(input, { path: 'config.yaml', text: sample })).problems, []);
+});
+
+it('allows the transports that are built', () => {
+  const names = ['auto', ...TRANSPORTS.map(({ name }) => name)];
+  assert.deepEqual(SETTINGS.transport.kind.allowed.split(/, | or /), names);
 });

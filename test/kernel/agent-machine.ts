@@ -37,6 +37,8 @@ const PROGRAM = [process.execPath, '--max-semi-space-size=4', BUNDLE];
 export interface Launch {
   readonly wrapper?: readonly string[];
   readonly program?: readonly string[];
+  /** Which Node and which API server; default by flags. */
+  readonly identity?: readonly string[];
 }
 
 export interface Ended {
@@ -98,9 +100,11 @@ export class Machine {
   }
 
   /** Starts the bundle, or another `program`; `wrapper` is a command that runs it (`setpriv …`). */
-  agent(flags: readonly string[] = [], { wrapper = [], program = PROGRAM }: Launch = {}): AgentProcess {
+  agent(flags: readonly string[] = [], launch: Launch = {}): AgentProcess {
+    const { wrapper = [], program = PROGRAM } = launch;
+    const identity = launch.identity ?? ['--kubeconfig', this.kubeconfig, '--node', 'n1'];
     const folders = ['--state-dir', this.state, '--cni-conf-dir', this.cni, '--config', this.config];
-    const own = ['--kubeconfig', this.kubeconfig, '--node', 'n1', '--health-port', '0', ...folders];
+    const own = [...identity, '--health-port', '0', ...folders];
     const agent = new AgentProcess([...wrapper, ...program, 'agent', ...own, ...flags], process.env);
     this.#agents.push(agent);
     return agent;

@@ -11,7 +11,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, before, beforeEach, describe, it } from 'node:test';
 import type { DriftRecord, PlannedChange, Status, Why } from '../../src/model/api.ts';
-import { Machine, run, underlay } from './agent-machine.ts';
+import { Machine, run, TOKEN, underlay } from './agent-machine.ts';
 
 let machine: Machine;
 before(() => {
@@ -202,6 +202,23 @@ describe('the agent', () => {
     assert.match(plan.text, /^\+ route 10\.244\.\d+\.0\/24 /m);
     assert.match(plan.text, /\d+ to add, 0 to change, 0 to remove/);
     assert.equal(dump(), before);
+  });
+
+  it('takes its identity from the pod that it runs in', async () => {
+    const account = '/run/secrets/kubernetes.io/serviceaccount';
+    writeFileSync(join(machine.dir, 'token'), TOKEN);
+    writeFileSync(join(machine.dir, 'ca.crt'), machine.api.ca ?? '');
+    const { hostname, port } = new URL(machine.api.url);
+    const pod = [
+      'mount -t tmpfs none /run',
+      `mkdir -p ${account}`,
+      `cp ${machine.dir}/token ${machine.dir}/ca.crt ${account}/`,
+      `export NODE_NAME=n1 KUBERNETES_SERVICE_HOST=${hostname} KUBERNETES_SERVICE_PORT=${port}`,
+      'exec "$@"',
+    ].join(' && ');
+    machine.agent([], { identity: [], wrapper: ['unshare', '-m', 'sh', '-c', pod, 'sh'] });
+    const status = await machine.status('ready', ready);
+    assert.equal(status.node, 'n1');
   });
 
   it('refuses a second one on the same state folder', async () => {

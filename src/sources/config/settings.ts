@@ -108,7 +108,8 @@ export const SETTINGS = {
   ),
   transport: shared(
     'transport',
-    oneOf(TRANSPORTS),
+    // Known and not built is refused by other words than unknown (`resolve.ts`).
+    { ...oneOf(TRANSPORTS), allowed: 'auto, layer2 or vxlan' },
     'auto',
     'How packets get to the pods of another node. auto decides per pair of nodes: layer2 where both are on one link, else vxlan.',
   ),
