@@ -176,8 +176,9 @@ class BatchPlanner {
   }
 
   #addRules(row: number, chain: NftChain): void {
+    const rows = [row];
     for (const [i, rule] of chain.rules.entries())
-      this.#rules.push({ message: newRule(chain.name, rule), rows: [row], part: `rule ${i + 1}` });
+      this.#rules.push({ message: newRule(chain.name, rule), rows, rule: i + 1 });
   }
 
   #removeElements(name: string, elements: readonly ElementChange[]): void {
