@@ -108,15 +108,10 @@ export class Lab {
     const enter = await this.call<string[]>('enter', { name });
     const [program = '', ...args] = insideCommand(this.#lab.record, [...enter, ...argv]);
     return new Promise((resolve) => {
-      execFile(
-        program,
-        args,
-        { env: insideEnv(this.#lab.state, name), maxBuffer: 1 << 26 },
-        (error, stdout, stderr) => {
-          const code = error ? (typeof error.code === 'number' ? error.code : 1) : 0;
-          resolve({ code, stdout, stderr });
-        },
-      );
+      execFile(program, args, { env: insideEnv(name), maxBuffer: 1 << 26 }, (error, stdout, stderr) => {
+        const code = error ? (typeof error.code === 'number' ? error.code : 1) : 0;
+        resolve({ code, stdout, stderr });
+      });
     });
   }
 

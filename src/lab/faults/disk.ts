@@ -14,6 +14,7 @@ export async function fillDisk(node: LabNode): Promise<void> {
   await must(['mount', '-n', '-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', dir]);
   for (const name of readdirSync(aside)) copyFileSync(join(aside, name), join(dir, name));
   rmSync(aside, { recursive: true });
+  node.watchAgain();
   try {
     writeFileSync(join(dir, FILLER), Buffer.alloc(1 << 20));
   } catch {

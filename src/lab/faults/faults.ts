@@ -1,5 +1,6 @@
 import { FairleadError } from '../../model/errors.ts';
 import type { Cluster } from '../cluster/cluster.ts';
+import { agentStatus } from '../cluster/status.ts';
 import type { LabNode } from '../kubelet/node.ts';
 import { must } from '../run.ts';
 import { UNDERLAY_LINK } from '../topology/network.ts';
@@ -124,13 +125,8 @@ export class Faults {
       },
       'kill-after': {
         usage: 'kill-after NODE K',
-        what: 'restarts the agent so that it dies by SIGKILL at its K-th kernel call; prints how it ended',
-        run: async ([name = '', k = '']) => {
-          const { agent } = this.#cluster.node(name);
-          await agent.kill();
-          agent.start({ FAIRLEAD_FAULT_KILL_AFTER: k });
-          return agent.exited;
-        },
+        what: 'restarts the agent so that it dies by SIGKILL after its K-th kernel call; prints how it ended, or "survived"',
+        run: ([name = '', k = '']) => this.#killAfter(this.#cluster.node(name), k),
       },
       'disk-full': {
         usage: 'disk-full NODE on|off',
@@ -144,6 +140,20 @@ export class Faults {
         run: ([name = '', kind = '']) => drift(this.#cluster.node(name), kind),
       },
     };
+  }
+
+  /** An agent that becomes ready had fewer calls to make: it lives on. */
+  async #killAfter(node: LabNode, k: string): Promise<string> {
+    const { agent } = node;
+    await agent.kill();
+    agent.start({ FAIRLEAD_FAULT_KILL_AFTER: k });
+    const { pid } = agent;
+    while (agent.pid === pid) {
+      const status = await agentStatus(node).catch(() => undefined);
+      if (status?.state === 'ready' && agent.pid === pid) return 'survived';
+      await Promise.race([agent.exited, new Promise((resolve) => setTimeout(resolve, 20))]);
+    }
+    return agent.lastExit ?? '';
   }
 
   #nodes(name: string | undefined): readonly LabNode[] {

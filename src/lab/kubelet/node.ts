@@ -116,9 +116,15 @@ export class LabNode {
   /** The kubelet's part: the Node object, its Ready condition, its heartbeat. */
   async join(): Promise<void> {
     await this.#retry(() => this.#registration.register());
-    this.#look();
-    this.#watcher = watch(this.cniConfDir, () => this.#look());
+    this.watchAgain();
     void this.#heartbeats();
+  }
+
+  /** To be called when something else was mounted over the CNI folder: a watch is on what lay there before. */
+  watchAgain(): void {
+    this.#watcher?.close();
+    this.#watcher = watch(this.cniConfDir, () => this.#look());
+    this.#look();
   }
 
   get agent(): AgentProcess {

@@ -1,6 +1,6 @@
 import { delimiter, join } from 'node:path';
 import { INSIDE } from '../options.ts';
-import type { LabRecord, LabState } from './state.ts';
+import type { LabRecord } from './state.ts';
 
 /** Command line, typed on the host, that runs `argv` in the lab's first namespaces. */
 export function insideCommand(record: LabRecord, argv: readonly string[]): readonly string[] {
@@ -18,14 +18,17 @@ export function insideCommand(record: LabRecord, argv: readonly string[]): reado
   ];
 }
 
-/** Environment of such a command: the lab's kubeconfig, and `fairlead` in the path. */
-export function insideEnv(state: LabState, name: string): NodeJS.ProcessEnv {
+/**
+ * Environment of such a command: `fairlead` in the path, the lab's kubeconfig, and at a node (its name holds no slash) the settings
+ * that differ from an agent's defaults.
+ */
+export function insideEnv(name: string): NodeJS.ProcessEnv {
   const path = ['/run/bin', process.env.PATH, '/usr/local/sbin', '/usr/sbin', '/sbin'];
+  const env = Object.entries(process.env).filter(([key]) => !key.startsWith('FAIRLEAD_'));
   return {
-    ...process.env,
+    ...Object.fromEntries(env),
     PATH: path.filter(Boolean).join(delimiter),
     KUBECONFIG: join(INSIDE, 'kubeconfig.inside'),
-    FAIRLEAD_LAB: state.name,
-    FAIRLEAD_LAB_AT: name,
+    ...(name.includes('/') ? {} : { NODE_NAME: name, FAIRLEAD_CNI_CONF_DIR: '/run/cni/net.d' }),
   };
 }

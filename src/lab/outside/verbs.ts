@@ -163,7 +163,7 @@ async function exec(argv: readonly string[]): Promise<number> {
   const enter = await ask<string[]>(join(state.dir, CONTROL_SOCKET), 'enter', { name });
   const line = insideCommand(record, [...enter, ...(command.length > 0 ? command : ['sh'])]);
   const [program = '', ...args] = line;
-  const child = spawn(program, args, { stdio: 'inherit', env: insideEnv(state, name) });
+  const child = spawn(program, args, { stdio: 'inherit', env: insideEnv(name) });
   // The terminal sends Ctrl-C to the command as well; its end is what ends this.
   process.on('SIGINT', () => undefined);
   return await new Promise((resolve, reject) => {
