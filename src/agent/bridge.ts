@@ -21,8 +21,10 @@ export async function removeBridge(nl: NetlinkTransport, name: string): Promise<
   if (!link) return undefined;
   if (link.kind !== 'bridge') return 'it is not a bridge, so it is not ours';
   const attached = (await listLinks(nl)).filter((other) => other.master === link.index);
-  if (attached.length > 0)
-    return `${attached.length} pods are still attached; run cleanup again when they are gone`;
+  if (attached.length > 0) {
+    const pods = attached.length === 1 ? '1 pod is' : `${attached.length} pods are`;
+    return `${pods} still attached; when they are gone: ip link del ${name}`;
+  }
   const [outcome] = await nl.transact([deleteLink(link.index)]);
   if (outcome && !outcome.ok) throw outcome.error;
   return undefined;

@@ -125,7 +125,7 @@ const cleanup: Command = {
   flags: [
     { name: 'yes', short: 'y', doc: 'Do not ask.' },
     ...SETTING_FLAGS.filter((f) =>
-      ['kubeconfig', 'node', 'config', 'cni-conf-dir', 'cni-conf-file'].includes(f.name),
+      ['kubeconfig', 'node', 'config', 'cni-conf-dir', 'cni-conf-file', 'proc-sys'].includes(f.name),
     ),
     OUTPUT,
     ...SOCKET,

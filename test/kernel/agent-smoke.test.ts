@@ -204,6 +204,38 @@ describe('the agent', () => {
     assert.equal(dump(), before);
   });
 
+  it('cleans all it can: the bridge stays while a pod is attached, an API server that is away is told', async () => {
+    machine.agent();
+    await machine.status('ready', ready);
+    const facts = async () =>
+      JSON.stringify(await machine.kube.get({ group: '', version: 'v1', resource: 'nodes', name: 'n1' }));
+    assert.match(await facts(), /fairlead\.io\/node-facts/);
+    await machine.stop();
+    run('ip link add fairlead0 type bridge');
+    run('ip link add pod0 type veth peer name pod1');
+    run('ip link set pod0 master fairlead0');
+    const cleanup = async (...more: string[]) => {
+      const folders = ['--state-dir', machine.state, '--cni-conf-dir', machine.cni];
+      const { code, text } = await machine.cli('cleanup', '--yes', ...folders, '--node', 'n1', ...more);
+      return { code, text };
+    };
+    const bad = join(machine.dir, 'bad.json');
+    writeFileSync(bad, readFileSync(machine.kubeconfig, 'utf8').replace(/:\d+\n/, ':1\n'));
+    const conflist = readFileSync(join(machine.cni, '05-fairlead.conflist'));
+    const first = await cleanup('--kubeconfig', bad);
+    assert.equal(first.code, 1);
+    assert.match(first.text, /^failed node-status cannot be read: no connection to the API server/m);
+    assert.match(first.text, /^kept link fairlead0: 1 pods? (is|are) still attached/m);
+    assert.equal(run('ip route show proto 201'), '');
+    run('ip link del pod0');
+    writeFileSync(join(machine.cni, '05-fairlead.conflist'), conflist);
+    const second = await cleanup('--kubeconfig', machine.kubeconfig);
+    assert.equal(second.code, 0, second.text);
+    assert.match(second.text, /^removed link fairlead0$/m);
+    assert.doesNotMatch(await facts(), /fairlead\.io\/node-facts/);
+    assert.doesNotMatch(run('ip link'), /fairlead0/);
+  });
+
   it('takes its identity from the pod that it runs in', async () => {
     const account = '/run/secrets/kubernetes.io/serviceaccount';
     writeFileSync(join(machine.dir, 'token'), TOKEN);
