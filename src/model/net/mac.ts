@@ -11,8 +11,16 @@ export function mac(text: string): Mac {
   return text.toLowerCase() as Mac;
 }
 
+/** The 6 bytes of a canonical MAC address. */
 export function macBytes(address: string): Uint8Array {
-  return Uint8Array.from(address.split(':'), (part) => Number.parseInt(part, 16));
+  const bytes = new Uint8Array(6);
+  for (let i = 0; i < 6; i++) bytes[i] = (hexAt(address, 3 * i) << 4) | hexAt(address, 3 * i + 1);
+  return bytes;
+}
+
+function hexAt(text: string, at: number): number {
+  const code = text.charCodeAt(at) | 0x20;
+  return code >= 97 ? code - 87 : code & 0xf;
 }
 
 /** Text of 6 bytes. Throws `bad-mac` for any other length. */
