@@ -6,10 +6,11 @@ import { LINK_PREFIX } from '../../model/rows/link.ts';
 import type { Target } from '../../reconcile/target.ts';
 import { applyBatch } from './batch.ts';
 import { watchDrift } from './drift.ts';
-import { RTNLGRP_LINK, RTNLGRP_NEIGH } from './netlink/rtnetlink/constants.ts';
+import { RTM_NEWNEIGH, RTNLGRP_LINK, RTNLGRP_NEIGH } from './netlink/rtnetlink/constants.ts';
 import {
   deleteFdb,
   dumpFdb,
+  type FdbEntry,
   NUD_NOARP,
   NUD_PERMANENT,
   putFdb,
@@ -17,6 +18,7 @@ import {
 } from './netlink/rtnetlink/neighbor.ts';
 import type { NetlinkTransport } from './netlink/transport.ts';
 import { indexesOf, listOwnLinks, ownLink } from './own-links.ts';
+import { Standing } from './standing.ts';
 
 interface FoundFdb extends FdbBody {
   /** It has another port, VNI, underlay or state than we give. */
@@ -25,6 +27,7 @@ interface FoundFdb extends FdbBody {
 
 export function fdbTarget(nl: NetlinkTransport): Target<FdbBody> {
   const names = new Map<number, string>();
+  const standing = new Standing<FoundFdb>(({ dst, altered }) => (altered ? 'altered' : dst));
   return {
     name: 'fdb',
     stage: 2,
@@ -37,7 +40,7 @@ export function fdbTarget(nl: NetlinkTransport): Target<FdbBody> {
           // Learned entries (somebody switched learning on) are the kernel's and age.
           if (entry.index !== link.index || (entry.state & (NUD_PERMANENT | NUD_NOARP)) === 0) continue;
           if (entry.dst === undefined) continue;
-          const altered = entry.overrides || entry.state !== NUD_PERMANENT;
+          const altered = isAltered(entry);
           found.set(fdbKey(link.name, entry.mac), {
             dev: link.name,
             mac: entry.mac as Mac,
@@ -46,11 +49,13 @@ export function fdbTarget(nl: NetlinkTransport): Target<FdbBody> {
           });
         }
       }
+      standing.observed(found);
       return found;
     },
     async apply(batch) {
       const devs = batch.map(({ wanted, found }) => (wanted ?? found)?.dev ?? '');
       const index = await indexesOf(devs, (name) => ownLink(nl, name));
+      standing.applying(batch);
       return applyBatch(nl, batch, {
         title: (change) => `fdb ${change.key}`,
         gone: ['ENOENT', 'ENODEV'],
@@ -69,10 +74,15 @@ export function fdbTarget(nl: NetlinkTransport): Target<FdbBody> {
           keyOf(message) {
             const entry = readFdb(message);
             const dev = entry && names.get(entry.index);
-            return entry && dev && fdbKey(dev, entry.mac);
+            if (!entry || !dev) return undefined;
+            const key = fdbKey(dev, entry.mac);
+            const value = isAltered(entry) ? 'altered' : entry.dst;
+            return standing.isNews(key, message.type === RTM_NEWNEIGH ? value : undefined) ? key : undefined;
           },
         },
         onDrift,
       ),
   };
 }
+
+const isAltered = (entry: FdbEntry) => entry.overrides || entry.state !== NUD_PERMANENT;

@@ -6,7 +6,7 @@ import { type NeighborBody, neighborKey } from '../../model/rows/neighbor.ts';
 import type { Target } from '../../reconcile/target.ts';
 import { applyBatch } from './batch.ts';
 import { watchDrift } from './drift.ts';
-import { RTNLGRP_LINK, RTNLGRP_NEIGH } from './netlink/rtnetlink/constants.ts';
+import { RTM_NEWNEIGH, RTNLGRP_LINK, RTNLGRP_NEIGH } from './netlink/rtnetlink/constants.ts';
 import {
   deleteNeighbor,
   dumpNeighbors,
@@ -16,9 +16,11 @@ import {
 } from './netlink/rtnetlink/neighbor.ts';
 import type { NetlinkTransport } from './netlink/transport.ts';
 import { indexesOf, listOwnLinks, ownLink } from './own-links.ts';
+import { Standing } from './standing.ts';
 
 export function neighborTarget(nl: NetlinkTransport): Target<NeighborBody> {
   const names = new Map<number, string>();
+  const standing = new Standing<NeighborBody>(({ mac }) => mac);
   return {
     name: 'neighbor',
     stage: 2,
@@ -33,11 +35,13 @@ export function neighborTarget(nl: NetlinkTransport): Target<NeighborBody> {
           found.set(neighborKey(body.dev, body.ip), body);
         }
       }
+      standing.observed(found);
       return found;
     },
     async apply(batch) {
       const devs = batch.map(({ wanted, found }) => (wanted ?? found)?.dev ?? '');
       const index = await indexesOf(devs, (name) => ownLink(nl, name));
+      standing.applying(batch);
       return applyBatch(nl, batch, {
         title: (change) => `neighbour ${change.key}`,
         gone: ['ENOENT', 'ENODEV'],
@@ -56,7 +60,10 @@ export function neighborTarget(nl: NetlinkTransport): Target<NeighborBody> {
           keyOf(message) {
             const neighbor = readNeighbor(message);
             const dev = neighbor && names.get(neighbor.index);
-            return neighbor && dev && neighborKey(dev, neighbor.ip);
+            if (!neighbor || !dev) return undefined;
+            const key = neighborKey(dev, neighbor.ip);
+            const stands = message.type === RTM_NEWNEIGH && (neighbor.state & NUD_PERMANENT) !== 0;
+            return standing.isNews(key, stands ? neighbor.mac : undefined) ? key : undefined;
           },
         },
         onDrift,

@@ -1,0 +1,232 @@
+/**
+ * An agent on one node of a large cluster: cold start until its last kernel row, one Node's change until its route, CPU and memory.
+ *
+ *   npm run bench -- nodes [--nodes 50,5000] [--pods 0] [--changes 200] [--transport vxlan] [--peer 'CMD']
+ *
+ * Runs in a network and mount namespace of its own. `--peer CMD` measures another agent on the same objects in the same way; in CMD
+ * {kubeconfig} {node} {link} {dir} are filled in, and NODE_NAME is set. A peer is measured by its IPv4 routes.
+ */
+import { type ChildProcess, fork, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { Agent, request } from 'node:https';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { nodeName, nodeObject, podCidrs } from './cluster.ts';
+import { cpuSeconds, rssMegabytes } from './process-cost.ts';
+import { ip, until } from './tools.ts';
+import { type KernelWatch, watchKernel } from './watch-kernel.ts';
+
+const LINK = 'eth0';
+const { values } = parseArgs({
+  options: {
+    nodes: { type: 'string', default: '50,5000' },
+    pods: { type: 'string', default: '0' },
+    changes: { type: 'string', default: '200' },
+    transport: { type: 'string', default: 'vxlan' },
+    peer: { type: 'string' },
+    runs: { type: 'string', default: '3' },
+  },
+});
+
+interface Measured {
+  readonly wall: number;
+  readonly applying: number;
+  readonly cpu: number;
+  readonly rss: number;
+  readonly p50: number;
+  readonly p99: number;
+  readonly cpuPerChange: number;
+}
+
+interface Contender {
+  readonly name: string;
+  readonly command: string;
+  /** Address families of the routes that it makes. */
+  readonly families: number;
+}
+
+const agent = new Agent({ keepAlive: true, rejectUnauthorized: false });
+const contenders: Contender[] = [
+  {
+    name: 'fairlead',
+    command: `./fairlead agent --kubeconfig {kubeconfig} --node {node} --state-dir {dir} --cni-conf-dir {dir} --health-port 0 --transport ${values.transport}`,
+    families: 2,
+  },
+  ...(values.peer ? [{ name: 'peer', command: values.peer, families: 1 }] : []),
+];
+
+underlay();
+console.log('agent     nodes  wall s  applying s  CPU s  RSS MB  change p50 ms  p99 ms  CPU ms');
+for (const size of values.nodes.split(',').map(Number)) {
+  for (const contender of contenders) {
+    const runs: Measured[] = [];
+    for (let run = 0; run < Number(values.runs); run++) runs.push(await measure(contender, size));
+    print(contender, size, runs);
+  }
+}
+agent.destroy();
+
+/** The node's own link, in a subnet that holds every node, so that layer2 would work too. */
+function underlay(): void {
+  ip(
+    'link set lo up',
+    `link add ${LINK} type veth peer name wire`,
+    'link set wire up',
+    `link set ${LINK} up`,
+  );
+  ip(`addr add 198.18.0.2/15 dev ${LINK}`, `-6 addr add 2001:2::2/48 dev ${LINK} nodad`);
+}
+
+async function measure(contender: Contender, size: number): Promise<Measured> {
+  const dir = mkdtempSync(join(tmpdir(), 'fairlead-bench-'));
+  const kubeconfig = join(dir, 'kubeconfig');
+  const api = fork(join(import.meta.dirname, 'api-process.ts'), [String(size), values.pods, kubeconfig]);
+  const kernel = watchKernel();
+  let child: ChildProcess | undefined;
+  try {
+    const [server] = (await once(api, 'message')) as [{ url: string; token: string }];
+    const begun = performance.now();
+    child = start(contender.command, { kubeconfig, node: nodeName(0), link: LINK, dir });
+    const pid = child.pid ?? 0;
+    const rows = (size - 1) * contender.families;
+    await until(`${rows} routes`, () => kernel.podRoutes.size >= rows, 120_000);
+    const cold = {
+      wall: (kernel.last - begun) / 1000,
+      applying: (kernel.last - kernel.first) / 1000,
+      cpu: cpuSeconds(pid),
+    };
+    await until('quiet', quiet(pid), 60_000);
+    const rss = rssMegabytes(pid);
+    const before = cpuSeconds(pid);
+    const latencies = await changes(server, kernel, size, contender.families);
+    const cpuPerChange = ((cpuSeconds(pid) - before) * 1000) / latencies.length;
+    return { ...cold, rss, p50: quantile(latencies, 0.5), p99: quantile(latencies, 0.99), cpuPerChange };
+  } catch (error) {
+    console.error(readFileSync(join(dir, 'log'), 'utf8').slice(-3000));
+    throw error;
+  } finally {
+    child?.kill('SIGKILL');
+    api.kill('SIGKILL');
+    kernel.close();
+    sweep();
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+function start(command: string, names: Readonly<Record<string, string>>): ChildProcess {
+  const argv = command
+    .split(' ')
+    .map((word) => word.replace(/\{(\w+)\}/g, (all, name: string) => names[name] ?? all));
+  const [program = '', ...args] = argv;
+  const log = openSync(join(names.dir ?? '', 'log'), 'w');
+  return spawn(program, args, {
+    stdio: ['ignore', log, log],
+    env: { ...process.env, NODE_NAME: names.node },
+  });
+}
+
+/** Moves one Node after another to new pod prefixes: deleted and made again, from just before the request to the last route. */
+async function changes(
+  server: { url: string; token: string },
+  kernel: KernelWatch,
+  size: number,
+  families: number,
+): Promise<number[]> {
+  const latencies: number[] = [];
+  for (let i = 0; i < Number(values.changes); i++) {
+    const index = 1 + ((i * 37) % (size - 1));
+    const generation = 1 + Math.floor(i / (size - 1));
+    await call(server, 'DELETE', `/api/v1/nodes/${nodeName(index)}`);
+    const wanted = podCidrs({ index, generation }).slice(0, families);
+    const begun = performance.now();
+    await call(server, 'POST', '/api/v1/nodes', nodeObject({ index, generation }));
+    await until(
+      `route to ${wanted.join(' ')}`,
+      () => wanted.every((prefix) => kernel.podRoutes.has(prefix)),
+      30_000,
+      0,
+    );
+    if (process.env.BENCH_DEBUG)
+      console.log(
+        index,
+        generation,
+        wanted,
+        wanted.map((p) => kernel.podRoutes.get(p)),
+        begun,
+      );
+    latencies.push(Math.max(...wanted.map((prefix) => kernel.podRoutes.get(prefix) ?? 0)) - begun);
+  }
+  return latencies;
+}
+
+/** True once a process used no CPU for half a second. */
+function quiet(pid: number): () => boolean {
+  let [cpu, since] = [-1, performance.now()];
+  return () => {
+    const now = cpuSeconds(pid);
+    if (now - cpu > 0.02) [cpu, since] = [now, performance.now()];
+    return performance.now() - since > 500;
+  };
+}
+
+function call(
+  server: { url: string; token: string },
+  method: string,
+  path: string,
+  body?: unknown,
+): Promise<void> {
+  const payload = body === undefined ? '' : JSON.stringify(body);
+  const headers = {
+    authorization: `Bearer ${server.token}`,
+    'content-type': 'application/json',
+    'content-length': Buffer.byteLength(payload),
+  };
+  return new Promise((resolve, reject) => {
+    const sent = request(`${server.url}${path}`, { method, agent, headers }, (response) => {
+      response.resume().once('end', () => {
+        if ((response.statusCode ?? 500) < 300) resolve();
+        else reject(new Error(`${method} ${path}: HTTP ${response.statusCode}`));
+      });
+    });
+    sent.once('error', reject);
+    sent.end(payload);
+  });
+}
+
+/** Takes away what an agent left, so that the next one starts clean: routes that are not the link's own, and its devices. */
+function sweep(): void {
+  for (const family of ['-4', '-6'])
+    ip(
+      `${family} route flush proto 201`,
+      `${family} route flush root ${family === '-4' ? '10.0.0.0/8' : 'fd00::/8'}`,
+    );
+  for (const line of ip('-o link show type vxlan').split('\n')) {
+    const name = /^\d+: ([^:@]+)/.exec(line)?.[1];
+    if (name) ip(`link del ${name}`);
+  }
+}
+
+function print(contender: Contender, size: number, runs: readonly Measured[]): void {
+  const median = (pick: (m: Measured) => number, digits: number, width: number) =>
+    quantile(runs.map(pick), 0.5).toFixed(digits).padStart(width);
+  console.log(
+    [
+      contender.name.padEnd(8),
+      String(size).padStart(6),
+      median((m) => m.wall, 2, 7),
+      median((m) => m.applying, 2, 11),
+      median((m) => m.cpu, 2, 6),
+      median((m) => m.rss, 0, 7),
+      median((m) => m.p50, 1, 14),
+      median((m) => m.p99, 1, 7),
+      median((m) => m.cpuPerChange, 1, 7),
+    ].join(' '),
+  );
+}
+
+function quantile(numbers: readonly number[], q: number): number {
+  const sorted = [...numbers].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] ?? Number.NaN;
+}

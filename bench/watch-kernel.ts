@@ -1,0 +1,53 @@
+/** Watches what an agent programs into this network namespace, from outside it: the same measure for any agent. */
+import { readRoute } from '../src/targets/linux/netlink/rtnetlink/route.ts';
+import { openNetlink } from '../src/targets/linux/netlink/socket.ts';
+
+const RTM_NEWROUTE = 24;
+const RTM_DELROUTE = 25;
+const RTM_NEWNEIGH = 28;
+const RTNLGRP_NEIGH = 3;
+const RTNLGRP_IPV4_ROUTE = 7;
+const RTNLGRP_IPV6_ROUTE = 11;
+/** Prefixes that the benches give to pods (`cluster.ts`). */
+const POD_PREFIX = /^(10\.|fd00:10:)/;
+
+export interface KernelWatch {
+  /** Monotonic milliseconds of the first and the last row seen: routes to pods, neighbours, forwarding entries. */
+  first: number;
+  last: number;
+  /** Routes to pods, and when each was seen. */
+  readonly podRoutes: Map<string, number>;
+  /** Some notifications were lost: the counts are too low. */
+  lost: boolean;
+  close(): void;
+}
+
+export function watchKernel(): KernelWatch {
+  const netlink = openNetlink(0);
+  const watch: KernelWatch = {
+    first: 0,
+    last: 0,
+    podRoutes: new Map(),
+    lost: false,
+    close: () => netlink.close(),
+  };
+  netlink.subscribe(
+    [RTNLGRP_NEIGH, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE],
+    (message) => {
+      const now = performance.now();
+      if (message.type === RTM_NEWROUTE || message.type === RTM_DELROUTE) {
+        const route = readRoute(message);
+        if (!route || !POD_PREFIX.test(route.dst)) return;
+        const dst = `${route.dst}/${route.length}`;
+        if (message.type === RTM_DELROUTE) watch.podRoutes.delete(dst);
+        else watch.podRoutes.set(dst, now);
+      } else if (message.type !== RTM_NEWNEIGH) return;
+      watch.last = now;
+      if (watch.first === 0) watch.first = now;
+    },
+    () => {
+      watch.lost = true;
+    },
+  );
+  return watch;
+}
