@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { copyFileSync, existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import type { Status } from '../model/api.ts';
@@ -209,11 +210,24 @@ export class Lab {
 
   async close(): Promise<void> {
     this.api.close();
+    // For whoever looks for the reason of a failure afterwards.
+    const keep = process.env.FAIRLEAD_LAB_LOGS;
+    if (keep) keepLogs(this.dir, join(keep, this.#lab.state.name));
     await this.#lab.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+}
+
+function keepLogs(from: string, to: string): void {
+  for (const node of readdirSync(join(from, 'nodes'))) {
+    for (const log of ['agent.log', 'kubelet.log']) {
+      const source = join(from, 'nodes', node, log);
+      mkdirSync(to, { recursive: true });
+      if (existsSync(source)) copyFileSync(source, join(to, `${node}-${log}`));
+    }
   }
 }
 
