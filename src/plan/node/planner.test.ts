@@ -78,6 +78,7 @@ test('the conflist waits for devices, forwarding and masquerade, and the conditi
     'sysctl net/ipv4/ip_forward',
     'sysctl net/ipv6/conf/all/forwarding',
     'link fl-vxlan',
+    'address fl-vxlan 10.244.1.0/32',
     'address fl-vxlan fe80::d4:1eff:fec0:bb92/64',
     'nft chain from-pods',
   ]);
