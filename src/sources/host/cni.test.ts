@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { parseCni } from './cni.ts';
+
+const parse = (path: string, config: unknown) => parseCni(path, JSON.stringify(config));
+
+test('who wrote a CNI configuration', () => {
+  const bridge = (name: string) => ({ type: 'bridge', bridge: name });
+  assert.deepEqual(
+    parse('/d/10-kuberouter.conflist', {
+      name: 'mynet',
+      plugins: [bridge('kube-bridge'), { type: 'portmap' }],
+    }),
+    {
+      path: '/d/10-kuberouter.conflist',
+      name: 'mynet',
+      bridge: 'kube-bridge',
+      software: 'kube-router',
+    },
+  );
+  assert.deepEqual(
+    parse('/d/10-kopeio.conf', { cniVersion: '0.3.1', name: 'k8s-pod-network', ...bridge('kopeio') }),
+    {
+      path: '/d/10-kopeio.conf',
+      name: 'k8s-pod-network',
+      bridge: 'kopeio',
+      software: 'kopeio',
+    },
+  );
+  const calico = parse('/d/10-calico.conflist', { name: 'k8s-pod-network', plugins: [{ type: 'calico' }] });
+  assert.deepEqual([calico?.software, calico?.bridge], ['calico', undefined]);
+  const plain = parse('/d/99.conf', { name: 'mine', type: 'bridge' });
+  assert.deepEqual([plain?.software, plain?.bridge], [undefined, 'cni0'], "the bridge plugin's own default");
+});
+
+test('what is no CNI configuration is left out', () => {
+  for (const text of [
+    '',
+    '{',
+    '[]',
+    'null',
+    '7',
+    '{"name":"x"}',
+    '{"plugins":[{"type":"ptp"}]}',
+    '{"name":"x","plugins":[7]}',
+  ])
+    assert.equal(parseCni('/d/x.conf', text), undefined, text);
+});
