@@ -13,23 +13,11 @@ export function clientFor(values: Values, clock: Clock): KubeClient {
   return kubeClient(kubeconfig === undefined ? { inCluster: true, clock } : { kubeconfig, clock });
 }
 
-/** Events about our own Node. */
-export function nodeRecorder(
-  client: KubeClient,
-  node: string,
-  world: World,
-  clock: Clock,
-  log: Log,
-): Recorder {
+/** Events about our own Node. kubectl describe finds them by the Node's name as uid, which is what kubelet writes. */
+export function nodeRecorder(client: KubeClient, node: string, clock: Clock, log: Log): Recorder {
   const recorder = new EventRecorder({ client, host: node, clock, log });
-  return {
-    record(event) {
-      // kubectl describe finds a Node's events by its name as uid, which is what kubelet writes.
-      const known = world.nodes.objects.has(node);
-      if (known)
-        recorder.record({ regarding: { apiVersion: 'v1', kind: 'Node', name: node, uid: node }, ...event });
-    },
-  };
+  const regarding = { apiVersion: 'v1', kind: 'Node', name: node, uid: node };
+  return { record: (event) => recorder.record({ regarding, ...event }) };
 }
 
 /** Passes everything on, and tells `changed` about each change of our own Node: that is how foreign hands on it are noticed. */

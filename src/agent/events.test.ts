@@ -7,7 +7,7 @@ it('tells a problem once, and again only after it was away for long', () => {
   let now = 0;
   const events = new ProblemEvents(
     { record: ({ reason, message }) => void told.push(`${reason} ${message}`) },
-    () => now,
+    { monotonic: () => now },
     1_000,
   );
   const problem = { object: 'Node n3', message: 'has no InternalIP', hint: 'add one' };

@@ -1,3 +1,4 @@
+import type { Clock } from '../model/clock.ts';
 import type { Problem } from '../model/problem.ts';
 
 /** Who writes Kubernetes Events; `targets/kube` has one. */
@@ -15,19 +16,19 @@ export interface Recorder {
  */
 export class ProblemEvents {
   readonly #recorder: Recorder;
-  readonly #now: () => number;
+  readonly #clock: Pick<Clock, 'monotonic'>;
   readonly #quietMs: number;
   /** When each was last seen, monotonic milliseconds. */
   readonly #told = new Map<string, number>();
 
-  constructor(recorder: Recorder, now: () => number, quietMs = 600_000) {
+  constructor(recorder: Recorder, clock: Pick<Clock, 'monotonic'>, quietMs = 600_000) {
     this.#recorder = recorder;
-    this.#now = now;
+    this.#clock = clock;
     this.#quietMs = quietMs;
   }
 
   update(problems: readonly Problem[]): void {
-    const now = this.#now();
+    const now = this.#clock.monotonic();
     for (const { object, message, hint } of problems) {
       const text = `${object}: ${message}${hint ? ` (${hint})` : ''}`;
       if (!this.#told.has(text))

@@ -1,5 +1,5 @@
-import type { Problem } from '../model/problem.ts';
 import { WorldStore } from '../model/world-store.ts';
+import type { Values } from '../sources/config/settings.ts';
 import { ConfigSource, problemText, settingsAtStart } from '../sources/config/source.ts';
 import { startHostSource } from '../sources/host/host.ts';
 import { startKubeSources } from '../sources/kube/sources.ts';
@@ -13,12 +13,13 @@ import { ProblemEvents } from './events.ts';
 import { openHealthPort } from './health.ts';
 import { httpServer, type Routes } from './http.ts';
 import { type AgentInput, configInput } from './input.ts';
-import { createLog } from './log.ts';
+import { createLog, type Log } from './log.ts';
 import { Loop } from './loop.ts';
 import { loopHooks, stateLog } from './loop-hooks.ts';
 import { agentMetrics } from './metrics/agent.ts';
 import { processMetrics } from './metrics/process.ts';
 import { Registry } from './metrics/registry.ts';
+import { OwnProblems } from './own-problems.ts';
 import { clusterTarget, machineTargets, openKernel, PLANNERS } from './parts.ts';
 import { Signal } from './signal.ts';
 import { VERSION } from './version.ts';
@@ -30,9 +31,7 @@ import { explainer } from './why.ts';
  * Throws `bad-settings`, `no-net-admin`, `agent-runs` before it has touched anything.
  */
 export async function runAgent(input: AgentInput): Promise<number> {
-  const started = systemClock.wall();
-  const clock = systemClock;
-  const random = Math.random;
+  const [clock, random, started] = [systemClock, Math.random, systemClock.wall()];
   const settings = configInput(input);
   const { values: atStart, problems: warnings } = settingsAtStart(settings);
   const node = atStart.node ?? '';
@@ -40,81 +39,63 @@ export async function runAgent(input: AgentInput): Promise<number> {
 
   const log = createLog(atStart['log.level'], node);
   let routes: Routes | undefined;
-  const api = httpServer(() => routes);
-  const socket = await claimSocket(api, atStart.stateDir);
+  const socket = await claimSocket(
+    httpServer(() => routes),
+    atStart.stateDir,
+  );
   crashOnUncaught(log);
   log.info({ version: VERSION, socket }, `Fairlead ${VERSION} starts for Node ${node}`);
   for (const warning of warnings) log.warn(problemText(warning));
 
-  const store = new WorldStore(clock);
-  let configProblems: readonly Problem[] = [];
-  let healthProblem: Problem | undefined;
   const changed = new Signal();
-  const problems = () => [...configProblems, ...(healthProblem ? [healthProblem] : [])];
-
+  const own = new OwnProblems(log, changed.emit);
+  const store = new WorldStore(clock);
+  const { world } = store;
   const config = new ConfigSource(settings, store, clock, {
-    onValues(values) {
-      log.level = values['log.level'];
-      log.info({ settings: values }, 'configuration in force');
-    },
-    onProblems(found) {
-      for (const problem of found) log.warn({ object: problem.object }, problemText(problem));
-      configProblems = found;
-      changed.emit();
-    },
+    onValues: (values) => inForce(values, log),
+    onProblems: (problems) => own.set('config', problems),
   });
   const values = await config.start(atStart.config, atStart);
 
   const kernel = openKernel();
   const client = clientFor(values, clock);
-  startHostSource({ sink: store, netlink: kernel.route, cniDir: values['cni.dir'], clock, log });
   const nodeStatus = clusterTarget(client, node, clock);
-  const sink = ownNodeEar(store, store.world, node, (own) => nodeStatus.nodeChanged(own));
+  const sink = ownNodeEar(store, world, node, (object) => nodeStatus.nodeChanged(object));
+  startHostSource({ sink, netlink: kernel.route, cniDir: values['cni.dir'], clock, log });
   startKubeSources({ client, sink, clock, random, log });
 
   const registry = new Registry();
-  const metrics = agentMetrics({ registry, clock, version: VERSION, status: () => loop.status() });
   processMetrics(registry, started);
+  const metrics = agentMetrics({ registry, clock, version: VERSION, status: () => loop.status() });
   const targets = [...machineTargets(kernel, values), nodeStatus];
-  const loop = new Loop({
-    store,
-    planners: PLANNERS,
-    targets,
-    clock,
-    random,
-    hooks: loopHooks(log, metrics),
-  });
+  const hooks = loopHooks(log, metrics);
+  const loop = new Loop({ store, planners: PLANNERS, targets, clock, random, hooks });
 
-  const explain = explainer({ world: store.world, loop, netlink: kernel.route });
-  const view = agentView({
-    node,
-    started,
-    store,
-    loop,
-    clock,
-    registry,
-    config: settings,
-    explain,
-    changed,
-    problems,
-  });
+  const explain = explainer({ world, loop, netlink: kernel.route });
+  const facts = { node, started, world, config: settings };
+  const view = agentView({ ...facts, loop, clock, registry, explain, changed, problems: () => own.list() });
   routes = apiRoutes(view, clock);
-  if (values['health.port'] !== 0) {
-    const health = httpServer(() => healthRoutes(view));
-    healthProblem = await openHealthPort(health, values['health.port'], values['health.address']);
-    if (healthProblem) log.warn(problemText(healthProblem));
-  }
+  own.set(
+    'health',
+    await openHealthPort(
+      httpServer(() => healthRoutes(view)),
+      values,
+    ),
+  );
 
   const tellState = stateLog(log, clock);
-  const events = new ProblemEvents(nodeRecorder(client, node, store.world, clock, log), () =>
-    clock.monotonic(),
-  );
-  loop.onChange(changed.emit);
+  const events = new ProblemEvents(nodeRecorder(client, node, clock, log), clock);
   changed.on(() => {
     const status = loop.status();
     tellState(status);
-    events.update([...problems(), ...status.problems]);
+    if (world.nodes.objects.has(node)) events.update([...own.list(), ...status.problems]);
   });
+  loop.onChange(changed.emit);
   loop.start();
   return untilAskedToEnd(log);
+}
+
+function inForce(values: Values, log: Log): void {
+  log.level = values['log.level'];
+  log.info({ settings: values }, 'configuration in force');
 }

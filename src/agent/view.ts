@@ -3,7 +3,7 @@ import type { Clock } from '../model/clock.ts';
 import { FairleadError } from '../model/errors.ts';
 import type { Problem } from '../model/problem.ts';
 import type { TargetName } from '../model/rows/row.ts';
-import type { WorldStore } from '../model/world-store.ts';
+import type { World } from '../model/world.ts';
 import { toConfig } from '../sources/config/resolve.ts';
 import { type ConfigInput, load, problemText } from '../sources/config/source.ts';
 import type { AgentView } from './api.ts';
@@ -20,7 +20,7 @@ const HANGS_MS = 30_000;
 export interface ViewInput {
   readonly node: string;
   readonly started: number;
-  readonly store: WorldStore;
+  readonly world: World;
   readonly loop: Loop;
   readonly clock: Clock;
   readonly registry: Registry;
@@ -73,6 +73,6 @@ function statusOf(input: ViewInput): Status {
     sources,
     targets,
     problems: own.length === 0 ? problems : [...own, ...problems],
-    ...pairStatuses(input.store.world),
+    ...pairStatuses(input.world),
   };
 }

@@ -155,7 +155,7 @@ describe('the machine', () => {
     await machine.status('file failed', failed('file', /no space left on the disk \(ENOSPC\)/));
     assert.deepEqual(readdirSync(machine.cni), ['ballast']);
     writeFileSync(join(machine.cni, 'ballast'), '');
-    await machine.status('ready', ready);
+    await machine.status('written', (s) => s.targets.some((t) => t.name === 'file' && t.done === 1));
     await machine.stop();
     assert.ok(readdirSync(machine.cni).includes('05-fairlead.conflist'));
     run(`umount ${machine.cni}`);

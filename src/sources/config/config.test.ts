@@ -96,8 +96,13 @@ describe('a mistake', () => {
     );
   });
 
-  it('in the name of a variable is a warning; what Kubernetes sets for a Service is none', () => {
-    const env = { FAIRLEAD_VXLANVNI: '3', FAIRLEAD_SERVICE_HOST: '10.0.0.1', FAIRLEAD_PORT_80_TCP: 'tcp' };
+  it('in the name of a variable is a warning; what others set is none', () => {
+    const env = {
+      FAIRLEAD_VXLANVNI: '3',
+      FAIRLEAD_SERVICE_HOST: '10.0.0.1',
+      FAIRLEAD_KUBE: '/x',
+      FAIRLEAD_TEST_COUNTS: '/y',
+    };
     assert.deepEqual(settingsAtStart(input({}, env)).problems.map(problemText), [
       'environment variable FAIRLEAD_VXLANVNI: is not a setting (did you mean FAIRLEAD_VXLAN_VNI?)',
     ]);

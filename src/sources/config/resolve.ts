@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import type { Config } from '../../model/cluster/config.ts';
 import type { Problem } from '../../model/problem.ts';
-import { didYouMean } from './nearest.ts';
+import { didYouMean, nearest } from './nearest.ts';
 import { envNames, SETTING_NAMES, type SettingName, settingOf, type Values } from './settings.ts';
 
 /** One setting as someone wrote it, and where: `flag --vxlan-vni`, `environment variable FAIRLEAD_VXLAN_VNI`, `/etc/fairlead/config.yaml line 7`. */
@@ -97,7 +97,7 @@ function meaning(values: Values, facts: Facts): Problem[] {
   return problems;
 }
 
-/** Settings found in environment variables. `FAIRLEAD_…` variables that set nothing are told, because they are typos. */
+/** Settings found in environment variables. `FAIRLEAD_…` variables that are nearly one of ours are told, because they are typos. */
 export function envLayer(env: Readonly<Record<string, string | undefined>>): {
   layer: Layer;
   problems: readonly Problem[];
@@ -113,19 +113,22 @@ export function envLayer(env: Readonly<Record<string, string | undefined>>): {
       layer.set(name, { value: setting.kind.fromText(value), where: `environment variable ${variable}` });
     }
   }
-  const problems = Object.keys(env)
-    .filter((variable) => variable.startsWith('FAIRLEAD_') && !known.has(variable))
-    // Kubernetes itself sets variables of this form for a Service of our name.
-    .filter((variable) => !/^FAIRLEAD_(\w+_)?(SERVICE|PORT)(_|$)/.test(variable))
-    .map((variable) => {
-      const hint = didYouMean(variable, [...known]);
-      return {
-        object: `environment variable ${variable}`,
-        message: 'is not a setting',
-        ...(hint ? { hint } : {}),
-      };
-    });
-  return { layer, problems };
+  return { layer, problems: mistyped(env, known) };
+}
+
+const PREFIX = 'FAIRLEAD_';
+
+function mistyped(env: Readonly<Record<string, string | undefined>>, known: ReadonlySet<string>): Problem[] {
+  const names = [...known].filter((name) => name.startsWith(PREFIX)).map((name) => name.slice(PREFIX.length));
+  const problems: Problem[] = [];
+  for (const variable of Object.keys(env)) {
+    if (!variable.startsWith(PREFIX) || known.has(variable)) continue;
+    const guess = nearest(variable.slice(PREFIX.length), names);
+    if (guess === undefined) continue;
+    const hint = `did you mean ${PREFIX}${guess}?`;
+    problems.push({ object: `environment variable ${variable}`, message: 'is not a setting', hint });
+  }
+  return problems;
 }
 
 /** Settings found in the text values of flags, by flag name. */
