@@ -15,6 +15,8 @@ export interface LaunchedLab {
   readonly record: LabRecord;
   /** Bearer token of the lab's administrator. */
   readonly token: string;
+  /** What this kernel lacks, in sentences. */
+  readonly lacks: readonly string[];
   /** Milliseconds until it was up. */
   readonly milliseconds: number;
   /** Resolves when the lab has ended, with the reason. */
@@ -74,7 +76,8 @@ export async function launch(
       void ended.then(() => relay.server.close());
       const milliseconds = performance.now() - begun;
       const token = /token: (\S+)/.exec(readFileSync(join(state.dir, 'kubeconfig'), 'utf8'))?.[1] ?? '';
-      return { state, record, token, milliseconds, ended, close: () => stop(child, ended) };
+      const { lacks } = means;
+      return { state, record, token, lacks, milliseconds, ended, close: () => stop(child, ended) };
     } catch (error) {
       await stop(child, ended);
       throw error;

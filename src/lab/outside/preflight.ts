@@ -6,7 +6,27 @@ import { FairleadError } from '../../model/errors.ts';
 export interface Means {
   /** False as root: no user namespace is needed. */
   readonly userNamespace: boolean;
+  /** What this kernel lacks, and which labs still work: one sentence each. */
+  readonly lacks: readonly string[];
 }
+
+/** Asked of the kernel in namespaces of its own; each missing thing is one printed word. */
+const ASK = `
+ip link add fl-a type veth peer name fl-b 2>/dev/null || echo veth
+ip link add fl-c type bridge 2>/dev/null || echo bridge
+ip link add fl-d type vxlan id 1 dstport 8472 2>/dev/null || echo vxlan
+test -e /proc/sys/net/ipv6 || echo ipv6
+mount -n -t proc proc /proc 2>/dev/null
+test -e /proc/sys/net/bridge || echo br_netfilter
+true
+`;
+
+const LACKS: Readonly<Record<string, string>> = {
+  vxlan: 'this kernel has no vxlan: only layer2 works, on one wire (--transport layer2 --segments 1)',
+  ipv6: 'this kernel has no IPv6: only --family ipv4 works',
+  br_netfilter:
+    'this kernel has no br_netfilter (modprobe br_netfilter): rules do not see packets between pods of one node',
+};
 
 /** Switches that forbid user namespaces to ordinary users, and the value that does. */
 const SWITCHES: readonly (readonly [string, string, string])[] = [
@@ -29,12 +49,25 @@ export function preflight(): Means {
       hint: 'sudo apt-get install -y containernetworking-plugins',
     });
   }
-  const probe = spawnSync('unshare', [...unshareFlags({ userNamespace }), 'true'], { encoding: 'utf8' });
-  if (probe.status !== 0) throw refused(probe.stderr.trim());
-  return { userNamespace };
+  const ask = spawnSync('unshare', [...unshareFlags({ userNamespace }), 'sh', '-c', ASK], {
+    encoding: 'utf8',
+  });
+  if (ask.status !== 0) throw refused(ask.stderr.trim());
+  const missing = ask.stdout.split('\n').filter(Boolean);
+  const vital = missing.filter((word) => word === 'veth' || word === 'bridge');
+  if (vital.length > 0) {
+    throw new FairleadError(
+      'no-kernel',
+      `this kernel has no ${vital.join(' and no ')}: no lab can be built`,
+      {
+        hint: `as root: modprobe ${vital.join('; modprobe ')}`,
+      },
+    );
+  }
+  return { userNamespace, lacks: missing.flatMap((word) => LACKS[word] ?? []) };
 }
 
-export function unshareFlags({ userNamespace }: Means): string[] {
+export function unshareFlags({ userNamespace }: Pick<Means, 'userNamespace'>): string[] {
   return [
     ...(userNamespace ? ['--user', '--map-root-user'] : []),
     '--net',

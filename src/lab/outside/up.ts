@@ -22,6 +22,7 @@ export async function up(argv: readonly string[], context: UpContext): Promise<n
   const state = stateOf(name, stateDir);
   if (detach && !process.env[DETACHED]) return leaveBehind(state, argv, context);
   const lab = await launch(state, options, context.program);
+  for (const words of lab.lacks) console.error(`fairlead lab: ${words}`);
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
   for (const signal of signals) process.on(signal, () => void lab.close());
   if (process.env[DETACHED]) process.stdout.write(`${JSON.stringify({ up: lab.milliseconds })}\n`);
