@@ -7,6 +7,9 @@ import { UNDERLAY_LINK } from '../topology/network.ts';
 import { fillDisk, freeDisk } from './disk.ts';
 import { DRIFTS, drift } from './drift.ts';
 
+/** Milliseconds of quiet after which an agent has nothing more to do. */
+const STAYS_READY = 1000;
+
 /** One fault: how it is typed, what it does. */
 interface Fault {
   readonly usage: string;
@@ -142,15 +145,18 @@ export class Faults {
     };
   }
 
-  /** An agent that becomes ready had fewer calls to make: it lives on. */
+  /** An agent that stays ready had fewer calls to make: it lives on. For moments it is ready between two steps of a changeover, too. */
   async #killAfter(node: LabNode, k: string): Promise<string> {
     const { agent } = node;
     await agent.kill();
     agent.start({ FAIRLEAD_FAULT_KILL_AFTER: k });
     const { pid } = agent;
+    let readySince: number | undefined;
     while (agent.pid === pid) {
       const status = await agentStatus(node).catch(() => undefined);
-      if (status?.state === 'ready' && agent.pid === pid) return 'survived';
+      if (status?.state !== 'ready') readySince = undefined;
+      else readySince ??= performance.now();
+      if (readySince !== undefined && performance.now() - readySince > STAYS_READY) return 'survived';
       await Promise.race([agent.exited, new Promise((resolve) => setTimeout(resolve, 20))]);
     }
     return agent.lastExit ?? '';
