@@ -370,7 +370,13 @@ export const raw: Codec<Uint8Array> = {
 /** An address of either family, canonical text. */
 export const ip: Codec<string> = {
   write: (out, value) => out.bytes(ipBytes(value)),
-  read: (bytes, start, end) => asBadNetlink(() => ipFromBytes(bytes.subarray(start, end))),
+  read(bytes, start, end) {
+    const size = end - start;
+    if (end > bytes.length || (size !== 4 && size !== 16))
+      throw new BadNetlink(`an address of ${size} bytes`);
+    if (size === 4) return `${bytes[start]}.${bytes[start + 1]}.${bytes[start + 2]}.${bytes[start + 3]}`;
+    return ipFromBytes(bytes.subarray(start, end));
+  },
 };
 
 /** A MAC address. Link addresses of another length (tunnels, InfiniBand) read as empty text. */
@@ -435,12 +441,4 @@ export function chosenBy<const C extends Readonly<Record<string, Codec<unknown>>
     read: (bytes, start, end, siblings) =>
       choose(siblings)?.read(bytes, start, end, siblings) as Values<C[keyof C]> | undefined,
   };
-}
-
-function asBadNetlink<T>(read: () => T): T {
-  try {
-    return read();
-  } catch (error) {
-    throw new BadNetlink(error instanceof Error ? error.message : String(error), error);
-  }
 }
