@@ -12,7 +12,9 @@ let machine: Machine;
 before(underlay);
 afterEach(() => machine.close());
 
-const ready = (status: Status) => status.state === 'ready';
+/** Ready, and every row is as wanted: a new row does not make the agent less ready. */
+const ready = (status: Status) =>
+  status.state === 'ready' && status.targets.every((t) => t.done === t.wanted && t.extra === 0);
 const told = (words: RegExp) => (status: Status) =>
   status.problems.some((p) => words.test(`${p.object}: ${p.message} (${p.hint})`));
 const failed = (target: string, words: RegExp) => (status: Status) =>
