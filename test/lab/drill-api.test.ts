@@ -5,6 +5,10 @@ import { eventually, Lab } from '../../src/lab/client.ts';
 import { ours } from './support/dump.ts';
 import { agentsReady, becomesConnected, unharmed } from './support/expect.ts';
 
+/** Of these drills two need a server that misbehaves when told to. */
+const skip =
+  process.env.FAIRLEAD_LAB_API === 'real' && 'cannot: a real API server does not fail or forget on demand';
+
 test('drill 1: API server down at start, machine programmed: nothing is deleted, no probe lost', async () => {
   await using lab = await Lab.start({ nodes: 3 });
   await agentsReady(lab);
@@ -71,7 +75,9 @@ test('drill 3: a watch falls silent with its connection open: noticed, and relis
   t.diagnostic(`followed after ${((performance.now() - begun) / 1000).toFixed(1)} s`);
 });
 
-test('drill 4: missed deletions, reverted changes, 410 Gone: the end depends on the end alone', async () => {
+test('drill 4: missed deletions, reverted changes, 410 Gone: the end depends on the end alone', {
+  skip,
+}, async () => {
   await using lab = await Lab.start({ nodes: 3, pods: 1 });
   await agentsReady(lab);
   await lab.fault('api', 'away', 'n1');
@@ -88,7 +94,9 @@ test('drill 4: missed deletions, reverted changes, 410 Gone: the end depends on 
   assert.equal(routes.trim().split('\n').length, 2, routes);
 });
 
-test('the API server answers 500, 429, 403: said in the status, with the permission; then it goes on', async () => {
+test('the API server answers 500, 429, 403: said in the status, with the permission; then it goes on', {
+  skip,
+}, async () => {
   await using lab = await Lab.start({ nodes: 2, pods: 1 });
   for (const [code, words] of [
     ['500', /500|Internal/],

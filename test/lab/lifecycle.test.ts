@@ -20,12 +20,12 @@ async function startFromShell(
   name: string,
 ): Promise<{ launcher: ChildProcess; record: LabRecord; pids: string }> {
   const launcher = spawn(process.execPath, [MAIN, 'up', '--name', name, ...UP], { stdio: 'ignore' });
-  const record = await eventually(
-    () => JSON.parse(readFileSync(join(stateDir, name, 'lab.json'), 'utf8')) as LabRecord,
-    20_000,
-  );
+  const record = await recordOf(name);
   return { launcher, record, pids: namespaceOf(record.init.pid, 'pid') };
 }
+
+const recordOf = (name: string): Promise<LabRecord> =>
+  eventually(() => JSON.parse(readFileSync(join(stateDir, name, 'lab.json'), 'utf8')) as LabRecord, 20_000);
 
 const endings: readonly [string, (lab: { launcher: ChildProcess; record: LabRecord }) => void][] = [
   ['Ctrl-C', ({ launcher }) => launcher.kill('SIGINT')],
@@ -50,6 +50,19 @@ for (const [i, [what, end]] of endings.entries()) {
     assert.deepEqual({ links: hostLinks(), mounts: hostMounts() }, before);
   });
 }
+
+test('nothing is left after SIGKILL of the script that npm started', async () => {
+  const script = join(import.meta.dirname, '../../scripts/lab.ts');
+  const wrapper = spawn(process.execPath, [script, '--name', 'npm', ...UP], { stdio: 'ignore' });
+  const record = await recordOf('npm');
+  const pids = namespaceOf(record.init.pid, 'pid');
+  wrapper.kill('SIGKILL');
+  await eventually(() => {
+    assert.deepEqual(processesIn(pids), [], 'processes');
+    assert.ok(!isAlive(record.launcher), 'launcher');
+    assert.ok(!existsSync(join(stateDir, 'npm')), 'state folder');
+  }, 3000);
+});
 
 test('both ends killed at once: the next start sweeps the folder', async () => {
   const { launcher, record, pids } = await startFromShell('both');

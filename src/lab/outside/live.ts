@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { paint, table } from '../../cli/table.ts';
+import type { PairStatus } from '../../model/api.ts';
 import type { LabStatus } from '../cluster/status.ts';
 import { ask } from '../control.ts';
 import { CONTROL_SOCKET } from '../options.ts';
@@ -67,9 +68,17 @@ function nodesTable({ nodes }: LabStatus): string {
       node.agent.podMtu === undefined ? '' : String(node.agent.podMtu),
       node.addresses.join(' '),
       node.podCidrs.join(' '),
-      node.agent.pairs.map((pair) => `${pair.node}:${pair.transport}`).join(' '),
+      transportsCell(node.agent.pairs),
     ]),
   );
+}
+
+/** Each peer by name, or with many peers how many go by which transport. */
+function transportsCell(pairs: readonly PairStatus[]): string {
+  if (pairs.length <= 5) return pairs.map((pair) => `${pair.node}:${pair.transport}`).join(' ');
+  const counts = new Map<string, number>();
+  for (const { transport } of pairs) counts.set(transport, (counts.get(transport) ?? 0) + 1);
+  return [...counts].map(([transport, count]) => `${transport}×${count}`).join(' ');
 }
 
 function podsTable({ pods }: LabStatus): string {
