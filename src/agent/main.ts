@@ -7,7 +7,7 @@ import { apiRoutes, healthRoutes } from './api.ts';
 import { requireNetAdmin } from './capabilities.ts';
 import { claimSocket } from './claim.ts';
 import { systemClock } from './clock.ts';
-import { clientFor, nodeRecorder, ownNodeEar } from './cluster.ts';
+import { clientFor, kindsFor, nodeRecorder, ownNodeEar } from './cluster.ts';
 import { crashOnUncaught, untilAskedToEnd } from './crash.ts';
 import { ProblemEvents } from './events.ts';
 import { openHealthPort } from './health.ts';
@@ -62,7 +62,7 @@ export async function runAgent(input: AgentInput): Promise<number> {
   const nodeStatus = clusterTarget(client, node, clock);
   const sink = ownNodeEar(store, world, node, (object) => nodeStatus.nodeChanged(object));
   startHostSource({ sink, netlink: kernel.route, cniDir: values['cni.dir'], clock, log });
-  startKubeSources({ client, sink, clock, random, log });
+  startKubeSources({ client, sink, clock, random, log, kinds: kindsFor(node) });
 
   const registry = new Registry();
   processMetrics(registry, started);
@@ -71,7 +71,7 @@ export async function runAgent(input: AgentInput): Promise<number> {
   const hooks = loopHooks(log, metrics);
   const loop = new Loop({ store, planners: PLANNERS, targets, clock, random, hooks });
 
-  const explain = explainer({ world, loop, netlink: kernel.route });
+  const explain = explainer({ world, client, loop, netlink: kernel.route });
   const facts = { node, started, world, config: settings };
   const view = agentView({ ...facts, loop, clock, registry, explain, changed, problems: () => own.list() });
   routes = apiRoutes(view, clock);

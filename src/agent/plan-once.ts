@@ -7,7 +7,7 @@ import { ConfigSource, problemText, settingsAtStart } from '../sources/config/so
 import { startHostSource } from '../sources/host/host.ts';
 import { startKubeSources } from '../sources/kube/sources.ts';
 import { systemClock } from './clock.ts';
-import { clientFor } from './cluster.ts';
+import { clientFor, kindsFor } from './cluster.ts';
 import { type AgentInput, configInput } from './input.ts';
 import { createLog } from './log.ts';
 import { Loop } from './loop.ts';
@@ -38,7 +38,14 @@ export async function planOnce(input: AgentInput): Promise<readonly PlannedChang
   const sources = [
     config,
     startHostSource({ sink: store, netlink: kernel.route, cniDir: values['cni.dir'], clock, log }),
-    startKubeSources({ client, sink: store, clock, random: Math.random, log }),
+    startKubeSources({
+      client,
+      sink: store,
+      clock,
+      random: Math.random,
+      log,
+      kinds: kindsFor(values.node ?? ''),
+    }),
   ];
   try {
     await complete(store.world, clock);

@@ -3,8 +3,10 @@ import { describe } from '../model/errors.ts';
 import type { NextHop } from '../model/rows/route.ts';
 import type { World } from '../model/world.ts';
 import { explainPath, type PathStep } from '../plan/why/explain.ts';
+import type { KubeClient } from '../sources/kube/client.ts';
 import { type KernelRoute, lookUpRoute } from '../targets/linux/netlink/rtnetlink/route.ts';
 import type { NetlinkTransport } from '../targets/linux/netlink/transport.ts';
+import { withPodsNamed } from './ask-pods.ts';
 import type { Loop } from './loop.ts';
 
 export type Explain = (from: string, to: string) => Promise<Why>;
@@ -13,15 +15,17 @@ type Lookup = NonNullable<PathStep['lookup']>;
 
 export interface ExplainInput {
   readonly world: World;
+  readonly client: Pick<KubeClient, 'list'>;
   readonly loop: Pick<Loop, 'row'>;
   readonly netlink: NetlinkTransport;
 }
 
 /** The planned path with two more columns: whether each row is in place, and what the kernel itself would do. */
-export function explainer({ world, loop, netlink }: ExplainInput): Explain {
+export function explainer({ world, client, loop, netlink }: ExplainInput): Explain {
   return async (from, to) => {
-    const path = explainPath(world, from, to);
-    const steps: WhyStep[] = [];
+    const known = await withPodsNamed(world, client, [from, to]);
+    const path = explainPath(known.world, from, to);
+    const steps: WhyStep[] = known.problem === undefined ? [] : [{ at: 'API server', text: known.problem }];
     for (const step of path.steps) steps.push(await check(step));
     const broken = steps.some(
       (step) => step.kernel?.mismatch === true || (step.row !== undefined && step.row.state !== 'done'),
