@@ -1,5 +1,5 @@
 import type { Pod } from '../../model/cluster/pod.ts';
-import { type Cidr, contains, hostCidr } from '../../model/net/cidr.ts';
+import { hostCidr } from '../../model/net/cidr.ts';
 import { type Ip, tryIp } from '../../model/net/ip.ts';
 import type { World } from '../../model/world.ts';
 import type { NodeIndex } from '../nodes/node-index.ts';
@@ -12,8 +12,6 @@ export interface End {
   readonly ips: readonly Ip[];
   /** The node that it is on. */
   readonly node: string | undefined;
-  /** The pod CIDR that its address is from. */
-  readonly cidr?: Cidr | undefined;
   /** Why it is unknown. */
   readonly why: string;
 }
@@ -47,8 +45,7 @@ function podEnd(index: NodeIndex, pod: Pod): End {
   const title = `pod ${pod.key}`;
   if (pod.ips.length === 0) return unknown(title, `has no address yet (${pod.phase})`);
   if (pod.hostNetwork) return { kind: 'node', title, ips: pod.ips, node: pod.node, why: '' };
-  const cidr = index.get(pod.node)?.podCidrs.find((prefix) => pod.ips.some((ip) => contains(prefix, ip)));
-  return { kind: 'pod', title, ips: pod.ips, node: pod.node, cidr, why: '' };
+  return { kind: 'pod', title, ips: pod.ips, node: pod.node, why: '' };
 }
 
 function byAddress(world: World, index: NodeIndex, address: Ip): End {
@@ -61,7 +58,7 @@ function byAddress(world: World, index: NodeIndex, address: Ip): End {
   for (const prefix of index.cidrs.covering(hostCidr(address))) {
     const [name] = [...index.cidrs.values(prefix)].sort();
     const title = `${address} on ${name}`;
-    return { kind: 'pod', title, ips: [address], node: name, cidr: prefix as Cidr, why: '' };
+    return { kind: 'pod', title, ips: [address], node: name, why: '' };
   }
   return { kind: 'outside', title: `outside ${address}`, ips: [address], node: undefined, why: '' };
 }

@@ -74,7 +74,7 @@ function follow(self: Self, index: NodeIndex, source: End, target: End, family: 
   const from = addressOf(source, family);
   const to = addressOf(target, family);
   if (from === undefined || to === undefined) return { steps: [], reachable: 'unknown' };
-  const start: PathStep = { at: source.title, text: startText(source, from, to) };
+  const start: PathStep = { at: source.title, text: startText(index, source, from, to) };
   const arrival: PathStep = { at: target.title, text: `${to} receives it` };
   if (source.node !== self.name) return elsewhere(self, start, source, target);
   if (target.node === source.node) {
@@ -92,9 +92,10 @@ function follow(self: Self, index: NodeIndex, source: End, target: End, family: 
   return toOutside(self, index, start, from, to, source.kind === 'pod');
 }
 
-function startText(source: End, from: Ip, to: Ip): string {
+function startText(index: NodeIndex, source: End, from: Ip, to: Ip): string {
   if (source.kind !== 'pod') return `sends ${from} → ${to}`;
-  return `sends ${from} → ${to} to its gateway${source.cidr ? ` ${nthAddress(source.cidr, 1)}` : ''}`;
+  const range = index.get(source.node ?? '')?.podCidrs.find((prefix) => contains(prefix, from));
+  return `sends ${from} → ${to} to its gateway${range ? ` ${nthAddress(range, 1)}` : ''}`;
 }
 
 function elsewhere(self: Self, start: PathStep, source: End, target: End): Leg {
