@@ -25,10 +25,10 @@ export function findEnd(world: World, index: NodeIndex, text: string): End {
 function byName(world: World, index: NodeIndex, text: string): End {
   const pods = world.pods.objects;
   const exact = pods.get(text) ?? pods.get(`default/${text}`);
-  if (exact) return podEnd(index, exact);
+  if (exact) return podEnd(exact);
   const same = text.includes('/') ? [] : [...pods.values()].filter((pod) => pod.name === text);
   const [only] = same;
-  if (only && same.length === 1) return podEnd(index, only);
+  if (only && same.length === 1) return podEnd(only);
   if (same.length > 1) {
     const keys = same.map((pod) => pod.key).sort();
     return unknown(text, `several pods have this name: ${keys.join(', ')}`);
@@ -41,7 +41,7 @@ function byName(world: World, index: NodeIndex, text: string): End {
   return unknown(text, why);
 }
 
-function podEnd(index: NodeIndex, pod: Pod): End {
+function podEnd(pod: Pod): End {
   const title = `pod ${pod.key}`;
   if (pod.ips.length === 0) return unknown(title, `has no address yet (${pod.phase})`);
   if (pod.hostNetwork) return { kind: 'node', title, ips: pod.ips, node: pod.node, why: '' };
@@ -53,7 +53,7 @@ function byAddress(world: World, index: NodeIndex, address: Ip): End {
   if (holder !== undefined)
     return { kind: 'node', title: `node ${holder}`, ips: [address], node: holder, why: '' };
   for (const pod of world.pods.objects.values()) {
-    if (!pod.hostNetwork && pod.ips.includes(address)) return { ...podEnd(index, pod), ips: [address] };
+    if (!pod.hostNetwork && pod.ips.includes(address)) return { ...podEnd(pod), ips: [address] };
   }
   for (const prefix of index.cidrs.covering(hostCidr(address))) {
     const [name] = [...index.cidrs.values(prefix)].sort();
