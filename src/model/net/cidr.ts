@@ -30,16 +30,27 @@ export function tryCidr(text: string): Cidr | undefined {
 export function splitPrefix(text: string): { address: Ip; length: number; family: Family } {
   const slash = text.indexOf('/');
   const address = slash < 0 ? undefined : tryIp(text.slice(0, slash));
-  const digits = text.slice(slash + 1);
-  if (address === undefined || !/^\d{1,3}$/.test(digits)) {
+  const length = lengthOf(text, slash + 1);
+  if (address === undefined || length === undefined) {
     throw new FairleadError('bad-cidr', `"${text}" is not a prefix`, { hint: 'write ADDRESS/LENGTH' });
   }
   const family = familyOf(address);
-  const length = Number(digits);
   if (length > (family === 'ipv4' ? 32 : 128)) {
     throw new FairleadError('bad-cidr', `"${text}" has a prefix length that ${family} does not have`);
   }
   return { address, length, family };
+}
+
+/** One to three digits from `start` to the end. */
+function lengthOf(text: string, start: number): number | undefined {
+  if (text.length === start || text.length > start + 3) return undefined;
+  let length = 0;
+  for (let i = start; i < text.length; i++) {
+    const digit = text.charCodeAt(i) - 48;
+    if (digit < 0 || digit > 9) return undefined;
+    length = 10 * length + digit;
+  }
+  return length;
 }
 
 /** The prefix that `address` lies in. */
@@ -69,7 +80,7 @@ export function overlaps(a: string, b: string): boolean {
 /** The `offset`-th address of a prefix; 1 is what CNI's host-local calls the gateway. */
 export function nthAddress(prefix: string, offset: number): Ip {
   const { address } = splitPrefix(prefix);
-  const bytes = Uint8Array.from(ipBytes(address));
+  const bytes = ipBytes(address);
   let carry = offset;
   for (let i = bytes.length - 1; i >= 0 && carry > 0; i--) {
     const sum = (bytes[i] ?? 0) + (carry & 0xff);
@@ -80,8 +91,9 @@ export function nthAddress(prefix: string, offset: number): Ip {
 }
 
 function masked(bytes: Uint8Array, length: number): Uint8Array {
-  return bytes.map((byte, i) => {
-    const bits = Math.min(8, Math.max(0, length - 8 * i));
-    return byte & (0xff << (8 - bits));
-  });
+  for (let i = length >> 3; i < bytes.length; i++) {
+    const bits = Math.max(0, length - 8 * i);
+    bytes[i] = (bytes[i] ?? 0) & (0xff << (8 - bits));
+  }
+  return bytes;
 }

@@ -14,18 +14,17 @@ export function mac(text: string): Mac {
 /** The 6 bytes of a canonical MAC address. */
 export function macBytes(address: string): Uint8Array {
   const bytes = new Uint8Array(6);
-  for (let i = 0; i < 6; i++) bytes[i] = (hexAt(address, 3 * i) << 4) | hexAt(address, 3 * i + 1);
+  for (let i = 0; i < 6; i++) bytes[i] = Number.parseInt(address.slice(3 * i, 3 * i + 2), 16);
   return bytes;
 }
 
-function hexAt(text: string, at: number): number {
-  const code = text.charCodeAt(at) | 0x20;
-  return code >= 97 ? code - 87 : code & 0xf;
-}
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
 
 /** Text of 6 bytes. Throws `bad-mac` for any other length. */
 export function macFromBytes(bytes: Uint8Array): Mac {
   if (bytes.length !== 6)
     throw new FairleadError('bad-mac', `a MAC address has 6 bytes, not ${bytes.length}`);
-  return Array.from(bytes, (b) => b.toString(16).padStart(2, '0')).join(':') as Mac;
+  let text = HEX[bytes[0] ?? 0] ?? '';
+  for (let i = 1; i < 6; i++) text += `:${HEX[bytes[i] ?? 0]}`;
+  return text as Mac;
 }
