@@ -33,7 +33,8 @@ test('drill 1: API server down at start, machine programmed: nothing is deleted,
     }
   });
   assert.deepEqual(await Promise.all(nodes.map((node) => ours(lab, node))), before);
-  unharmed(await stream.stop(), 100);
+  await eventually(async () => assert.ok((await stream.progress()).sent >= 200));
+  unharmed(await stream.stop(), 200);
   await lab.fault('api', 'back');
   await agentsReady(lab, 30_000);
   assert.deepEqual(await Promise.all(nodes.map((node) => ours(lab, node))), before);

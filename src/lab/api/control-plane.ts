@@ -70,7 +70,8 @@ export class ControlPlane {
       '--service-account-issuer=https://lab',
       `--token-auth-file=${dir}/tokens.csv`,
       '--authorization-mode=Node,RBAC',
-      `--service-cluster-ip-range=${this.#services}`,
+      // The server's own address is IPv4 whatever the pods have, and its own Service must be of that family.
+      '--service-cluster-ip-range=10.96.0.0/16,fd96::/108',
       '--allow-privileged',
       ...apiArgs,
     ]);
@@ -84,15 +85,26 @@ export class ControlPlane {
         await ask();
         return;
       } catch (cause) {
-        if (this.#children.some((child) => child.exitCode !== null) || performance.now() > deadline) {
-          const where = this.#options.logDir;
-          throw new FairleadError('lab-api', `the real API server did not come up (logs in ${where})`, {
-            cause,
-          });
+        const ended = this.#children.find((child) => child.exitCode !== null);
+        if (ended || performance.now() > deadline) {
+          throw new FairleadError(
+            'lab-api',
+            `the real API server did not come up:\n${this.#lastWords(ended)}`,
+            {
+              cause,
+            },
+          );
         }
         await new Promise((resolve) => setTimeout(resolve, 50));
       }
     }
+  }
+
+  /** The end of the log of a process that ended, or of the server. */
+  #lastWords(ended: ChildProcess | undefined): string {
+    const name = ended?.spawnargs.includes('etcd') ? 'etcd' : 'kube-apiserver';
+    const log = readFileSync(join(this.#options.logDir, `${name}.log`), 'utf8');
+    return log.trim().split('\n').slice(-5).join('\n');
   }
 
   /** The certificate that the server made for itself, PEM; there once it serves. */
