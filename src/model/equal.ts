@@ -15,15 +15,16 @@ export function equal(a: unknown, b: unknown): boolean {
 }
 
 function covers(a: object, b: object): boolean {
-  for (const [name, value] of Object.entries(a)) {
-    if (!equal(value, (b as Record<string, unknown>)[name])) return false;
+  // Plain objects inherit nothing; this makes no list of the fields.
+  for (const name in a) {
+    if (!equal((a as Record<string, unknown>)[name], (b as Record<string, unknown>)[name])) return false;
   }
   return true;
 }
 
 function lacksNothing(a: object, b: object): boolean {
-  for (const [name, value] of Object.entries(b)) {
-    if (value !== undefined && !Object.hasOwn(a, name)) return false;
+  for (const name in b) {
+    if (!Object.hasOwn(a, name) && (b as Record<string, unknown>)[name] !== undefined) return false;
   }
   return true;
 }

@@ -16,9 +16,13 @@ export interface Claimant {
   readonly unit: string;
 }
 
-interface Claim extends Claimant {
+interface Claim {
+  readonly who: Claimant;
   readonly row: Row;
 }
+
+/** One key's claims, the winner first. Nearly always it is the only one, so that one has no list. */
+type Claimed = Claim | readonly Claim[];
 
 /**
  * Joins the rows of all units into one row a key.
@@ -28,24 +32,30 @@ interface Claim extends Claimant {
  * not depend on history. The losers are reported.
  */
 export class Claims {
-  readonly #claims = new Map<TargetName, Map<string, Claim[]>>();
+  readonly #claims = new Map<TargetName, Map<string, Claimed>>();
   /** The row that won before this round, for every key touched in it. */
   readonly #touched = new Map<TargetName, Map<string, Row | undefined>>();
   readonly #conflicts = new Map<string, readonly Problem[]>();
 
   /** Replaces what a unit asks for. Returns its rows, the old objects where they are equal. Keys in `after` are distinct. */
   set(who: Claimant, before: readonly Row[], after: readonly Row[]): readonly Row[] {
-    const old = new Map<TargetName, Map<string, Row>>();
-    for (const row of before) byTarget(old, row.target).set(row.key, row);
-    const kept = after.map((row) => {
-      const previous = old.get(row.target)?.get(row.key);
-      old.get(row.target)?.delete(row.key);
+    if (before.length === 0) {
+      for (const row of after) this.#add({ who, row });
+      return after;
+    }
+    // A unit mostly asks for the same rows in the same order.
+    const oldOf = finder(before);
+    const newOf = finder(after);
+    const kept = after.map((row, i) => {
+      const previous = sameKey(before[i], row) ? before[i] : oldOf(row);
       if (previous && sameRow(previous, row)) return previous;
-      if (previous) this.#drop(who, row.target, row.key);
-      this.#add({ ...who, row });
+      if (previous) this.#drop(who, previous);
+      this.#add({ who, row });
       return row;
     });
-    for (const [target, rows] of old) for (const key of rows.keys()) this.#drop(who, target, key);
+    for (const [i, old] of before.entries()) {
+      if (!sameKey(after[i], old) && !newOf(old)) this.#drop(who, old);
+    }
     return kept;
   }
 
@@ -53,10 +63,11 @@ export class Claims {
   take(): readonly RowChange[] {
     const changes: RowChange[] = [];
     for (const [target, keys] of this.#touched) {
+      const claimed = byTarget(this.#claims, target);
       for (const [key, before] of keys) {
-        const claims = this.#claims.get(target)?.get(key) ?? [];
-        if (claims.length > 1 || this.#conflicts.size > 0) this.#judge(target, key, claims);
-        const row = claims[0]?.row;
+        const claims = claimed.get(key);
+        if (isList(claims) || this.#conflicts.size > 0) this.#judge(target, key, listOf(claims));
+        const row = winner(claims)?.row;
         if (before === row || (before && row && sameRow(before, row))) continue;
         changes.push({ target, key, row });
       }
@@ -67,7 +78,10 @@ export class Claims {
 
   *rows(): Iterable<Row> {
     for (const keys of this.#claims.values()) {
-      for (const claims of keys.values()) if (claims[0]) yield claims[0].row;
+      for (const claims of keys.values()) {
+        const first = winner(claims);
+        if (first) yield first.row;
+      }
     }
   }
 
@@ -78,37 +92,41 @@ export class Claims {
 
   #add(claim: Claim): void {
     const { target, key } = claim.row;
-    this.#touch(target, key);
     const keys = byTarget(this.#claims, target);
     const claims = keys.get(key);
+    this.#touch(target, key, claims);
     if (!claims) {
-      keys.set(key, [claim]);
+      keys.set(key, claim);
       return;
     }
-    const place = claims.findIndex((other) => precedes(claim, other));
-    claims.splice(place < 0 ? claims.length : place, 0, claim);
+    const list = [...listOf(claims)];
+    const place = list.findIndex((other) => precedes(claim.who, other.who));
+    list.splice(place < 0 ? list.length : place, 0, claim);
+    keys.set(key, list);
   }
 
-  #drop(who: Claimant, target: TargetName, key: string): void {
-    const keys = this.#claims.get(target);
-    const claims = keys?.get(key);
-    const place = claims?.findIndex((claim) => claim.order === who.order && claim.unit === who.unit) ?? -1;
-    if (!keys || !claims || place < 0) return;
-    this.#touch(target, key);
-    claims.splice(place, 1);
-    if (claims.length === 0) keys.delete(key);
+  #drop(who: Claimant, { target, key }: Row): void {
+    const keys = byTarget(this.#claims, target);
+    const claims = keys.get(key);
+    const left = listOf(claims).filter(
+      (claim) => claim.who.order !== who.order || claim.who.unit !== who.unit,
+    );
+    this.#touch(target, key, claims);
+    const [first] = left;
+    if (!first) keys.delete(key);
+    else keys.set(key, left.length === 1 ? first : left);
   }
 
-  #touch(target: TargetName, key: string): void {
+  #touch(target: TargetName, key: string, claims: Claimed | undefined): void {
     const keys = byTarget(this.#touched, target);
-    if (!keys.has(key)) keys.set(key, this.#claims.get(target)?.get(key)?.[0]?.row);
+    if (!keys.has(key)) keys.set(key, winner(claims)?.row);
   }
 
   #judge(target: TargetName, key: string, claims: readonly Claim[]): void {
-    const [winner, ...others] = claims;
-    const losers = winner ? others.filter((other) => !equal(other.row.body, winner.row.body)) : [];
+    const [first, ...others] = claims;
+    const losers = first ? others.filter((other) => !equal(other.row.body, first.row.body)) : [];
     const id = `${target} ${key}`;
-    if (!winner || losers.length === 0) {
+    if (!first || losers.length === 0) {
       this.#conflicts.delete(id);
       return;
     }
@@ -116,22 +134,43 @@ export class Claims {
       id,
       losers.map((loser) => ({
         object: id,
-        message: `${name(winner)} and ${name(loser)} want it differently: "${winner.row.why}" is done, "${loser.row.why}" is not`,
+        message: `${name(first.who)} and ${name(loser.who)} want it differently: "${first.row.why}" is done, "${loser.row.why}" is not`,
         hint: 'the planner first in the list wins, then the unit first by name; remove one of the two causes',
       })),
     );
   }
 }
 
+const FEW = 16;
+
+/** Finds the first row of the same target and key. */
+export function finder(rows: readonly Row[]): (row: Row) => Row | undefined {
+  if (rows.length <= FEW) return (row) => rows.find((other) => sameKey(other, row));
+  let index: Map<string, Row> | undefined;
+  return (row) => {
+    index ??= new Map(rows.toReversed().map((other) => [`${other.target} ${other.key}`, other]));
+    return index.get(`${row.target} ${row.key}`);
+  };
+}
+
 export function sameRow(a: Row, b: Row): boolean {
   return a.why === b.why && equal(a.body, b.body) && equal(a.needs, b.needs);
 }
 
-function precedes(a: Claim, b: Claim): boolean {
+function sameKey(a: Row | undefined, b: Row): boolean {
+  return a !== undefined && a.key === b.key && a.target === b.target;
+}
+
+function precedes(a: Claimant, b: Claimant): boolean {
   return a.order !== b.order ? a.order < b.order : a.unit < b.unit;
 }
 
-const name = (claim: Claim): string => `${claim.planner} (${claim.unit})`;
+const isList = (claims: Claimed | undefined): claims is readonly Claim[] => Array.isArray(claims);
+const listOf = (claims: Claimed | undefined): readonly Claim[] =>
+  isList(claims) ? claims : claims ? [claims] : [];
+const winner = (claims: Claimed | undefined): Claim | undefined => (isList(claims) ? claims[0] : claims);
+
+const name = (who: Claimant): string => `${who.planner} (${who.unit})`;
 
 function byTarget<V>(map: Map<TargetName, Map<string, V>>, target: TargetName): Map<string, V> {
   const present = map.get(target);

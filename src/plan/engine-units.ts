@@ -3,7 +3,7 @@ import { describe } from '../model/errors.ts';
 import type { Problem } from '../model/problem.ts';
 import type { Row } from '../model/rows/row.ts';
 import type { World, WorldChange } from '../model/world.ts';
-import type { Claimant, Claims } from './engine-claims.ts';
+import { type Claimant, type Claims, finder } from './engine-claims.ts';
 import type { Planner } from './planner.ts';
 
 interface UnitState {
@@ -12,6 +12,8 @@ interface UnitState {
   /** It has never been planned without an error: what it would want is unknown. */
   readonly unknown: boolean;
 }
+
+const NO_PROBLEMS: readonly Problem[] = [];
 
 /** One planner's units: which must be planned again, and what each of them asked for last. */
 export class PlannerUnits {
@@ -94,11 +96,11 @@ export class PlannerUnits {
     const before = this.#units.get(unit);
     let state: UnitState;
     try {
-      const { rows, problems = [] } = this.planner.plan(unit, world);
+      const { rows, problems = NO_PROBLEMS } = this.planner.plan(unit, world);
       const { distinct, clashes } = withoutDuplicates(rows, who);
       state = {
         rows: claims.set(who, before?.rows ?? [], distinct),
-        problems: [...problems, ...clashes],
+        problems: problems.length + clashes.length === 0 ? NO_PROBLEMS : [...problems, ...clashes],
         unknown: false,
       };
     } catch (error) {
@@ -132,19 +134,19 @@ function withoutDuplicates(
   rows: readonly Row[],
   who: Claimant,
 ): { distinct: readonly Row[]; clashes: readonly Problem[] } {
-  if (rows.length < 2) return { distinct: rows, clashes: [] };
-  const seen = new Map<string, Row>();
+  if (rows.length < 2) return { distinct: rows, clashes: NO_PROBLEMS };
+  const distinct: Row[] = [];
   const clashes: Problem[] = [];
+  const firstOf = finder(rows);
   for (const row of rows) {
-    const id = `${row.target} ${row.key}`;
-    const first = seen.get(id);
-    if (!first) seen.set(id, row);
+    const first = firstOf(row) ?? row;
+    if (first === row) distinct.push(row);
     else if (!equal(first.body, row.body)) {
       clashes.push({
-        object: id,
+        object: `${row.target} ${row.key}`,
         message: `${who.planner} (${who.unit}) wants it twice, differently: "${first.why}" is done, "${row.why}" is not`,
       });
     }
   }
-  return { distinct: [...seen.values()], clashes };
+  return { distinct, clashes };
 }

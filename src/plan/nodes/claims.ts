@@ -21,7 +21,7 @@ export function cidrConflict(index: NodeIndex, node: Node, prefix: string): Prob
     const [owner] = [...index.addresses.values(host)].sort();
     return {
       object: `Node ${node.name}`,
-      message: `its pod CIDR ${prefix} contains ${host.replace(/\/\d+$/, '')}, the address of Node ${owner}; a route to it would cut that node off`,
+      message: `its pod CIDR ${prefix} contains ${host}, the address of Node ${owner}; a route to it would cut that node off`,
       hint: 'pod CIDRs and node addresses must not overlap: change the cluster CIDR',
     };
   }
@@ -66,8 +66,8 @@ export function identityConflict(index: NodeIndex, node: Node): Problem | undefi
   };
 }
 
-function older(index: NodeIndex, node: Node, names: ReadonlySet<string>): string | undefined {
-  if (names.size < 2 && names.has(node.name)) return undefined;
+function older(index: NodeIndex, node: Node, names: readonly string[]): string | undefined {
+  if (names.length < 2 && names.includes(node.name)) return undefined;
   for (const name of [...names].sort()) {
     const other = index.get(name);
     if (other && name !== node.name && precedes(other, node)) return name;

@@ -1,5 +1,4 @@
 import type { Node } from '../../model/cluster/node.ts';
-import { hostCidr } from '../../model/net/cidr.ts';
 import type { World, WorldChangeOf } from '../../model/world.ts';
 import { nodeMac } from './identity.ts';
 import { PrefixSet } from './prefix-set.ts';
@@ -19,7 +18,7 @@ export interface NodeFollower {
 export class NodeIndex {
   readonly cidrs = new PrefixSet();
   readonly addresses = new PrefixSet();
-  readonly #macs = new Map<string, Set<string>>();
+  readonly #macs = new Map<string, readonly string[]>();
   readonly #users = new Map<string, Set<string>>();
   readonly #seen = new Map<string, Node>();
   readonly #followers = new Map<string, { key: unknown; follower: NodeFollower }>();
@@ -27,7 +26,7 @@ export class NodeIndex {
 
   constructor(objects: ReadonlyMap<string, Node>, revision: number) {
     this.cidrs.addAll(pairs(objects, (node) => node.podCidrs));
-    this.addresses.addAll(pairs(objects, (node) => node.addresses.map(hostCidr)));
+    this.addresses.addAll(pairs(objects, (node) => node.addresses));
     for (const node of objects.values()) this.#enterRest(node);
     this.#revision = revision;
   }
@@ -40,12 +39,12 @@ export class NodeIndex {
     return this.#seen.values();
   }
 
-  withMac(name: string): ReadonlySet<string> {
+  withMac(name: string): readonly string[] {
     return this.#macs.get(nodeMac(name)) ?? NONE;
   }
 
-  withAddress(address: string): ReadonlySet<string> {
-    return this.addresses.values(hostCidr(address));
+  withAddress(address: string): readonly string[] {
+    return this.addresses.values(address);
   }
 
   /** Carriers that some node other than `self` says it uses. */
@@ -60,7 +59,7 @@ export class NodeIndex {
   /** Nodes whose rows may change when `node` comes, goes or is what it is: they claim something that it claims too. */
   touching(node: Node): Set<string> {
     const names = new Set<string>([node.name, ...this.withMac(node.name)]);
-    const add = (found: ReadonlySet<string>): void => {
+    const add = (found: readonly string[]): void => {
       for (const name of found) names.add(name);
     };
     for (const cidr of node.podCidrs) {
@@ -68,7 +67,7 @@ export class NodeIndex {
     }
     for (const address of node.addresses) {
       add(this.withAddress(address));
-      for (const cidr of this.cidrs.overlapping(hostCidr(address))) add(this.cidrs.values(cidr));
+      for (const cidr of this.cidrs.overlapping(address)) add(this.cidrs.values(cidr));
     }
     return names;
   }
@@ -105,7 +104,7 @@ export class NodeIndex {
     if (before) this.#leave(before);
     if (after) {
       for (const cidr of after.podCidrs) this.cidrs.add(cidr, name);
-      for (const address of after.addresses) this.addresses.add(hostCidr(address), name);
+      for (const address of after.addresses) this.addresses.add(address, name);
       this.#enterRest(after);
     }
     for (const { follower } of this.#followers.values()) follower.node(before, after);
@@ -113,15 +112,20 @@ export class NodeIndex {
 
   #enterRest(node: Node): void {
     this.#seen.set(node.name, node);
-    put(this.#macs, nodeMac(node.name), node.name);
+    const mac = nodeMac(node.name);
+    const sharers = this.#macs.get(mac) ?? NONE;
+    if (!sharers.includes(node.name)) this.#macs.set(mac, [...sharers, node.name]);
     for (const carrier of node.facts?.uses ?? []) put(this.#users, carrier, node.name);
   }
 
   #leave(node: Node): void {
     this.#seen.delete(node.name);
     for (const cidr of node.podCidrs) this.cidrs.remove(cidr, node.name);
-    for (const address of node.addresses) this.addresses.remove(hostCidr(address), node.name);
-    drop(this.#macs, nodeMac(node.name), node.name);
+    for (const address of node.addresses) this.addresses.remove(address, node.name);
+    const mac = nodeMac(node.name);
+    const sharers = this.withMac(node.name).filter((name) => name !== node.name);
+    if (sharers.length > 0) this.#macs.set(mac, sharers);
+    else this.#macs.delete(mac);
     for (const carrier of node.facts?.uses ?? []) drop(this.#users, carrier, node.name);
   }
 }
@@ -155,7 +159,7 @@ export function precedes(a: Node, b: Node): boolean {
 }
 
 const INDEXES = new WeakMap<ReadonlyMap<string, Node>, NodeIndex>();
-const NONE: ReadonlySet<string> = new Set();
+const NONE: readonly string[] = [];
 
 function* pairs(
   objects: ReadonlyMap<string, Node>,

@@ -1,5 +1,13 @@
 import { prefixKey, prefixOf } from './prefix.ts';
 
+interface Entry {
+  readonly prefix: string;
+  /** Sort key. */
+  readonly key: string;
+  /** Nobody keeps it: it is replaced and never changed. */
+  values: readonly string[];
+}
+
 /**
  * Which values (names of Nodes) belong to which prefixes, asked by overlap.
  *
@@ -7,103 +15,112 @@ import { prefixKey, prefixOf } from './prefix.ts';
  * search), and all that cover it are found by looking it up cut to each length in use (two or three in practice).
  */
 export class PrefixSet {
-  readonly #values = new Map<string, Set<string>>();
-  /** Sort keys of all prefixes present. */
-  #sorted: string[] = [];
-  readonly #byKey = new Map<string, string>();
+  readonly #entries = new Map<string, Entry>();
+  readonly #byKey = new Map<string, Entry>();
+  #sorted: Entry[] = [];
   /** How many prefixes there are of each length; IPv6 lengths count from 1000. */
   readonly #lengths = new Map<number, number>();
 
   add(prefix: string, value: string): void {
-    const key = this.#enter(prefix, value);
-    if (key !== undefined) this.#sorted.splice(lowerBound(this.#sorted, key), 0, key);
+    const entry = this.#enter(prefix, value);
+    if (entry) this.#sorted.splice(lowerBound(this.#sorted, entry.key), 0, entry);
   }
 
   /** Many at once: one sort instead of many insertions. */
   addAll(entries: Iterable<readonly [prefix: string, value: string]>): void {
     for (const [prefix, value] of entries) {
-      const key = this.#enter(prefix, value);
-      if (key !== undefined) this.#sorted.push(key);
+      const entry = this.#enter(prefix, value);
+      if (entry) this.#sorted.push(entry);
     }
-    this.#sorted.sort(byCode);
+    this.#sorted.sort(byKey);
   }
 
   remove(prefix: string, value: string): void {
-    const values = this.#values.get(prefix);
-    if (!values?.delete(value) || values.size > 0) return;
-    this.#values.delete(prefix);
-    const { key, length } = place(prefix);
-    this.#byKey.delete(key);
-    this.#sorted.splice(lowerBound(this.#sorted, key), 1);
+    const entry = this.#entries.get(prefix);
+    if (!entry?.values.includes(value)) return;
+    entry.values = entry.values.filter((present) => present !== value);
+    if (entry.values.length > 0) return;
+    this.#entries.delete(prefix);
+    this.#byKey.delete(entry.key);
+    this.#sorted.splice(lowerBound(this.#sorted, entry.key), 1);
+    const length = mark(prefix);
     const left = (this.#lengths.get(length) ?? 1) - 1;
     if (left > 0) this.#lengths.set(length, left);
     else this.#lengths.delete(length);
   }
 
-  values(prefix: string): ReadonlySet<string> {
-    return this.#values.get(prefix) ?? NONE;
+  /** Each once. */
+  values(prefix: string): readonly string[] {
+    return this.#entries.get(prefix)?.values ?? NONE;
   }
 
   /** Every prefix present that contains `prefix`, itself not included. */
-  *covering(prefix: string): Iterable<string> {
+  covering(prefix: string): readonly string[] {
     const wanted = prefixOf(prefix);
+    const base = wanted.family === 'ipv6' ? V6 : 0;
+    const found: string[] = [];
     for (const marked of this.#lengths.keys()) {
-      const length = wanted.family === 'ipv6' ? marked - V6 : marked;
+      const length = marked - base;
       if (length < 0 || length >= wanted.length) continue;
       const wider = this.#byKey.get(prefixKey(wanted, length));
-      if (wider !== undefined) yield wider;
+      if (wider) found.push(wider.prefix);
     }
+    return found;
   }
 
   /** Every prefix present that lies inside `prefix`, itself included. */
-  *inside(prefix: string): Iterable<string> {
+  inside(prefix: string): readonly string[] {
     const wanted = prefixOf(prefix);
-    const end = `${wanted.last}~`;
+    // Keys of prefixes that begin at the last address are longer than that address; nothing beyond it begins with it.
+    const end = `${wanted.last}\u{ffff}`;
+    const found: string[] = [];
     for (let at = lowerBound(this.#sorted, prefixKey(wanted)); at < this.#sorted.length; at++) {
-      const candidate = this.#sorted[at] ?? '';
-      if (candidate > end) return;
-      const text = this.#byKey.get(candidate);
-      if (text !== undefined) yield text;
+      const candidate = this.#sorted[at];
+      if (!candidate || candidate.key > end) break;
+      found.push(candidate.prefix);
     }
+    return found;
   }
 
-  *overlapping(prefix: string): Iterable<string> {
-    yield* this.covering(prefix);
-    yield* this.inside(prefix);
+  overlapping(prefix: string): readonly string[] {
+    const covering = this.covering(prefix);
+    const inside = this.inside(prefix);
+    return covering.length === 0 ? inside : [...covering, ...inside];
   }
 
-  /** Returns the sort key when the prefix is new. */
-  #enter(prefix: string, value: string): string | undefined {
-    const values = this.#values.get(prefix);
-    if (values) {
-      values.add(value);
+  /** Returns the entry when the prefix is new. */
+  #enter(prefix: string, value: string): Entry | undefined {
+    const present = this.#entries.get(prefix);
+    if (present) {
+      if (!present.values.includes(value)) present.values = [...present.values, value];
       return undefined;
     }
-    this.#values.set(prefix, new Set([value]));
-    const { key, length } = place(prefix);
-    this.#byKey.set(key, prefix);
+    const entry = { prefix, key: prefixKey(prefixOf(prefix)), values: [value] };
+    this.#entries.set(prefix, entry);
+    this.#byKey.set(entry.key, entry);
+    const length = mark(prefix);
     this.#lengths.set(length, (this.#lengths.get(length) ?? 0) + 1);
-    return key;
+    return entry;
   }
 }
 
-const NONE: ReadonlySet<string> = new Set();
+const NONE: readonly string[] = [];
 const V6 = 1000;
 
-function place(prefix: string): { key: string; length: number } {
-  const parsed = prefixOf(prefix);
-  return { key: prefixKey(parsed), length: parsed.family === 'ipv6' ? parsed.length + V6 : parsed.length };
+function mark(prefix: string): number {
+  const { family, length } = prefixOf(prefix);
+  return family === 'ipv6' ? length + V6 : length;
 }
 
-function lowerBound(sorted: readonly string[], key: string): number {
+function lowerBound(sorted: readonly Entry[], key: string): number {
   let low = 0;
   let high = sorted.length;
   while (low < high) {
     const middle = (low + high) >>> 1;
-    if ((sorted[middle] ?? '') < key) low = middle + 1;
+    if ((sorted[middle]?.key ?? '') < key) low = middle + 1;
     else high = middle;
   }
   return low;
 }
 
-const byCode = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+const byKey = (a: Entry, b: Entry): number => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0);

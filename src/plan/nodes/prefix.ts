@@ -1,5 +1,5 @@
 import { splitPrefix } from '../../model/net/cidr.ts';
-import { type Family, type Ip, ipBytes } from '../../model/net/ip.ts';
+import { type Family, familyOf, type Ip, ipBytes } from '../../model/net/ip.ts';
 
 /** A prefix, or an address with the length of its link's prefix, made ready for comparing. */
 export interface Prefix {
@@ -7,28 +7,27 @@ export interface Prefix {
   readonly address: Ip;
   readonly family: Family;
   readonly length: number;
-  /** Family (`4` or `6`) and first address in hex: text order is address order. */
+  /** Family and first address, two bytes a character: text order is address order. Not for people. */
   readonly first: string;
   readonly last: string;
 }
 
 /**
- * Reads `address/length`, or an address as the prefix of itself. Throws `bad-cidr`. Thousands of Nodes are compared by the same few
+ * Reads `address/length`, or an address as the prefix of itself. Throws `bad-cidr`. Thousands of Nodes are compared with the same few
  * texts again and again, so what was read is remembered, up to a limit; it is a function of the text alone.
  */
 export function prefixOf(text: string): Prefix {
   const known = READ.get(text);
   if (known) return known;
-  const host = text.includes(':') ? `${text}/128` : `${text}/32`;
+  const host = familyOf(text) === 'ipv6' ? `${text}/128` : `${text}/32`;
   const { address, length, family } = splitPrefix(text.includes('/') ? text : host);
-  const mark = family === 'ipv4' ? '4' : '6';
-  const hex = Buffer.from(ipBytes(address)).toString('hex');
-  const prefix: Prefix = {
+  const bytes = ipBytes(address);
+  const prefix = {
     address,
     family,
     length,
-    first: mark + cut(hex, length, '0'),
-    last: mark + cut(hex, length, 'f'),
+    first: packed(bytes, length, 0),
+    last: packed(bytes, length, 0xffff),
   };
   if (READ.size >= MOST) READ.clear();
   READ.set(text, prefix);
@@ -50,19 +49,20 @@ export function overlaps(one: string, other: string): boolean {
 
 /** Sort key of a prefix cut to `length` (its own by default): a wider one comes before all that it contains. */
 export function prefixKey(prefix: Prefix, length: number = prefix.length): string {
-  const first = prefix.first[0] + cut(prefix.first.slice(1), length, '0');
-  return `${first}/${length < 10 ? '00' : length < 100 ? '0' : ''}${length}`;
+  if (length === prefix.length) return prefix.first + String.fromCharCode(length);
+  return packed(ipBytes(prefix.address), length, 0) + String.fromCharCode(length);
 }
 
 const READ = new Map<string, Prefix>();
-const MOST = 50_000;
+const MOST = 4_096;
 
-/** Replaces all bits of a hex text from `length` on by zeros or ones. */
-function cut(hex: string, length: number, fill: '0' | 'f'): string {
-  const whole = length >> 2;
-  if (whole >= hex.length) return hex;
-  const low = 0xf >> (length & 3);
-  const digit = Number.parseInt(hex[whole] ?? '0', 16);
-  const edge = fill === '0' ? digit & ~low : digit | low;
-  return hex.slice(0, whole) + edge.toString(16) + fill.repeat(hex.length - whole - 1);
+/** The family's mark, then the address with all bits from `length` on replaced by those of `fill` (0 or 0xffff). */
+function packed(bytes: Uint8Array, length: number, fill: number): string {
+  let text = bytes.length === 4 ? '4' : '6';
+  for (let i = 0; i < bytes.length; i += 2) {
+    const group = ((bytes[i] ?? 0) << 8) | (bytes[i + 1] ?? 0);
+    const low = 0xffff >> Math.min(16, Math.max(0, length - 8 * i));
+    text += String.fromCharCode((group & ~low & 0xffff) | (fill & low));
+  }
+  return text;
 }

@@ -1,5 +1,4 @@
 import type { Pod } from '../../model/cluster/pod.ts';
-import { hostCidr } from '../../model/net/cidr.ts';
 import { type Ip, tryIp } from '../../model/net/ip.ts';
 import type { World } from '../../model/world.ts';
 import type { NodeIndex } from '../nodes/node-index.ts';
@@ -55,7 +54,7 @@ function byAddress(world: World, index: NodeIndex, address: Ip): End {
   for (const pod of world.pods.objects.values()) {
     if (!pod.hostNetwork && pod.ips.includes(address)) return { ...podEnd(pod), ips: [address] };
   }
-  for (const prefix of index.cidrs.covering(hostCidr(address))) {
+  for (const prefix of index.cidrs.covering(address)) {
     const [name] = [...index.cidrs.values(prefix)].sort();
     const title = `${address} on ${name}`;
     return { kind: 'pod', title, ips: [address], node: name, why: '' };

@@ -144,7 +144,7 @@ function toPod(self: Self, index: NodeIndex, peer: Node, start: PathStep, arriva
 
 function toOutside(self: Self, index: NodeIndex, start: PathStep, from: Ip, to: Ip, isPod: boolean): Leg {
   const at = `node ${self.name}`;
-  const holder = [...index.withAddress(to)][0];
+  const holder = index.withAddress(to)[0];
   const kept = !isPod ? 'it is the node itself that sends' : keptSource(self, index, to);
   const text =
     kept === undefined
@@ -170,7 +170,7 @@ function keptSource(self: Self, index: NodeIndex, to: Ip): string | undefined {
   const { exclude } = self.config.masquerade;
   const excluded = exclude.find((cidr) => contains(cidr, to));
   if (excluded !== undefined) return `it is in ${excluded} of setting masquerade.exclude`;
-  const [cidr] = index.cidrs.overlapping(to.includes(':') ? `${to}/128` : `${to}/32`);
+  const [cidr] = index.cidrs.overlapping(to);
   if (cidr !== undefined) return `${cidr} is a pod CIDR`;
   for (const node of index.nodes()) {
     if ([...node.addresses, ...node.externalAddresses].includes(to))
