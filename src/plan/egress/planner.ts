@@ -1,12 +1,13 @@
 import type { Node } from '../../model/cluster/node.ts';
-import { contains } from '../../model/net/cidr.ts';
+import { equal } from '../../model/equal.ts';
 import { familyOf } from '../../model/net/ip.ts';
 import { nftElementKey } from '../../model/rows/nft.ts';
 import type { Row, RowOf } from '../../model/rows/row.ts';
 import type { World } from '../../model/world.ts';
 import { type NodeIndex, nodeIndex, noteNode } from '../nodes/node-index.ts';
+import { contains } from '../nodes/prefix.ts';
 import { nothing, type Planner, type UnitPlan } from '../planner.ts';
-import { type Self, sameNode, selfOf } from '../transports/underlay.ts';
+import { type Self, selfOf } from '../transports/underlay.ts';
 import { clampChain, masqueradeChains, masqueradeSets, podFamilies } from './chains.ts';
 import { excludeSet, nodeIpSet, podCidrSet } from './names.ts';
 
@@ -24,10 +25,8 @@ export const egressPlanner: Planner<Unit> = {
     if (change.source !== 'nodes') return;
     const index = noteNode(change, world);
     yield `node/${change.key}`;
-    if (change.key === world.config.objects.get('config')?.nodeName) {
-      if (!sameNode(change.before, change.after)) yield* everything(world);
-      return;
-    }
+    const own = change.key === world.config.objects.get('config')?.nodeName;
+    if (own && !equal(change.before?.podCidrs, change.after?.podCidrs)) yield* everything(world);
     for (const node of [change.before, change.after]) {
       if (node) for (const other of index.touching(node)) yield `node/${other}`;
     }
@@ -91,7 +90,7 @@ function planNode(self: Self, index: NodeIndex, node: Node): Row[] {
   const families = podFamilies(self);
   const rows: Row[] = [];
   for (const cidr of node.podCidrs) {
-    const covered = [...index.cidrs.covering(cidr)].length > 0;
+    const covered = index.cidrs.covering(cidr).length > 0;
     if (covered || !families.includes(familyOf(cidr))) continue;
     rows.push(element(podCidrSet(familyOf(cidr)), cidr, `pods of Node ${node.name} keep and see sources`));
   }
@@ -104,7 +103,9 @@ function planNode(self: Self, index: NodeIndex, node: Node): Row[] {
 
 /** Without a comment, so that two Nodes that claim the same share one element. */
 function element(set: string, prefix: string, why: string): RowOf<'nft'> {
-  const text = prefix.replace(/^([\d.]+)\/32$|^(.*)\/128$/, '$1$2');
+  const text = prefix.endsWith(familyOf(prefix) === 'ipv4' ? '/32' : '/128')
+    ? prefix.slice(0, prefix.indexOf('/'))
+    : prefix;
   return {
     target: 'nft',
     key: nftElementKey(set, [text]),

@@ -8,7 +8,7 @@ import { type NodeIndex, precedes } from './node-index.ts';
  * those Nodes alone.
  */
 export function cidrConflict(index: NodeIndex, node: Node, prefix: string): Problem | undefined {
-  const rival = bestRival(index, node, prefix);
+  const rival = index.cidrs.alone(prefix) ? undefined : bestRival(index, node, prefix);
   if (rival) {
     const what = rival.prefix === prefix ? prefix : `${prefix}, which overlaps ${rival.prefix},`;
     return {

@@ -45,6 +45,8 @@ test('covering and inside find exactly what comparing all would find, after any 
       const covering = present.filter((prefix) => prefix !== asked && slow.contains(prefix, asked));
       assert.deepEqual([...set.inside(asked)].sort(), inside.sort());
       assert.deepEqual([...set.covering(asked)].sort(), covering.sort());
+      const alone = set.values(asked).length === 1 && covering.length === 0 && inside.length === 1;
+      assert.equal(set.alone(asked), alone);
     }),
     { numRuns: 300 },
   );

@@ -71,8 +71,7 @@ export class PrefixSet {
   /** Every prefix present that lies inside `prefix`, itself included. */
   inside(prefix: string): readonly string[] {
     const wanted = prefixOf(prefix);
-    // Keys of prefixes that begin at the last address are longer than that address; nothing beyond it begins with it.
-    const end = `${wanted.last}\u{ffff}`;
+    const end = endOf(prefix);
     const found: string[] = [];
     for (let at = lowerBound(this.#sorted, prefixKey(wanted)); at < this.#sorted.length; at++) {
       const candidate = this.#sorted[at];
@@ -86,6 +85,14 @@ export class PrefixSet {
     const covering = this.covering(prefix);
     const inside = this.inside(prefix);
     return covering.length === 0 ? inside : [...covering, ...inside];
+  }
+
+  /** Whether a prefix that is present has one value, and no other overlaps it. What nearly all are, found without a list. */
+  alone(prefix: string): boolean {
+    const entry = this.#entries.get(prefix);
+    if (entry?.values.length !== 1) return false;
+    const next = this.#sorted[lowerBound(this.#sorted, entry.key) + 1];
+    return !(next && next.key <= endOf(prefix)) && this.covering(prefix).length === 0;
   }
 
   /** Returns the entry when the prefix is new. */
@@ -110,6 +117,11 @@ const V6 = 1000;
 function mark(prefix: string): number {
   const { family, length } = prefixOf(prefix);
   return family === 'ipv6' ? length + V6 : length;
+}
+
+/** No key within the prefix is greater: it is its last address and then the longest length. */
+function endOf(prefix: string): string {
+  return `${prefixOf(prefix).last}\u{ffff}`;
 }
 
 function lowerBound(sorted: readonly Entry[], key: string): number {

@@ -20,7 +20,7 @@ export function carriedPrefixes(
   if (refused) return { prefixes: [], problems: [refused] };
   const prefixes = peer.podCidrs.filter((cidr) => {
     const problem =
-      ours(self, peer, cidr) ?? cidrConflict(index, peer, cidr) ?? cutsUnderlay(self, peer, cidr);
+      ours(self, index, peer, cidr) ?? cidrConflict(index, peer, cidr) ?? cutsUnderlay(self, peer, cidr);
     if (problem) problems.push(problem);
     return !problem;
   });
@@ -29,8 +29,9 @@ export function carriedPrefixes(
 
 function wholeNode(self: Self, index: NodeIndex, peer: Node): Problem | undefined {
   const object = `Node ${peer.name}`;
-  const addresses = FAMILIES.flatMap((family) => peerAddress(peer, family) ?? []);
-  if (addresses.length === 0) {
+  const ipv4 = peerAddress(peer, 'ipv4');
+  const ipv6 = peerAddress(peer, 'ipv6');
+  if (ipv4 === undefined && ipv6 === undefined) {
     return {
       object,
       message: 'has no InternalIP in status.addresses, so its pods cannot be reached',
@@ -44,7 +45,7 @@ function wholeNode(self: Self, index: NodeIndex, peer: Node): Problem | undefine
       hint: 'run the controller-manager with --allocate-node-cidrs=true and a large enough --cluster-cidr',
     };
   }
-  const same = addresses.find((address) => self.addresses.includes(address));
+  const same = self.addresses.find((address) => address === ipv4 || address === ipv6);
   if (same !== undefined) {
     return {
       object,
@@ -56,7 +57,8 @@ function wholeNode(self: Self, index: NodeIndex, peer: Node): Problem | undefine
 }
 
 /** A route for our own pods to somewhere else would cut them off, whoever is right. */
-function ours(self: Self, peer: Node, cidr: Cidr): Problem | undefined {
+function ours(self: Self, index: NodeIndex, peer: Node, cidr: Cidr): Problem | undefined {
+  if (index.cidrs.alone(cidr)) return undefined;
   const own = self.podCidrs.find((mine) => overlaps(mine, cidr));
   if (own === undefined) return undefined;
   return {

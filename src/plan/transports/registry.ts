@@ -25,6 +25,5 @@ export function unbuilt(config: Config): Problem | undefined {
 
 /** The transport that a carrier belongs to; `undefined` for one that we do not know. */
 export function transportOf(carrier: Carrier): Transport | undefined {
-  const name = carrier.split('/', 1)[0];
-  return TRANSPORTS.find((transport) => transport.name === name);
+  return TRANSPORTS.find(({ name }) => carrier === name || carrier.startsWith(`${name}/`));
 }

@@ -62,6 +62,11 @@ export function touchesUnderlay(change: WorldChangeOf<'links'>, world: World): b
   return [before, after].some((link) => link !== undefined && carriesAddressOf(link, node));
 }
 
+/** Whether a link changed in nothing but how it listens to routers, which no route depends on. */
+export function onlyListens({ before, after }: WorldChangeOf<'links'>): boolean {
+  return before !== undefined && after !== undefined && equal({ ...before, acceptRa: after.acceptRa }, after);
+}
+
 /** The parts of a Node that the rows of others depend on; heartbeats, labels and conditions are not among them. */
 export function sameNode(a: Node | undefined, b: Node | undefined): boolean {
   if (!a || !b) return a === b;
@@ -72,6 +77,16 @@ export function sameNode(a: Node | undefined, b: Node | undefined): boolean {
     equal(a.externalAddresses, b.externalAddresses) &&
     equal(a.podCidrs, b.podCidrs) &&
     equal(a.facts, b.facts)
+  );
+}
+
+/** The parts of this node's own Node that its way to others depends on: of what it told them, only by what it says that it sends. */
+export function sameSender(a: Node | undefined, b: Node | undefined): boolean {
+  if (!a?.facts || !b?.facts) return sameNode(a, b);
+  return (
+    equal(a.facts.uses, b.facts.uses) &&
+    equal(a.facts.leaves, b.facts.leaves) &&
+    sameNode({ ...a, facts: undefined }, { ...b, facts: undefined })
   );
 }
 

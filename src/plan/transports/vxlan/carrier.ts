@@ -13,8 +13,22 @@ export function carrierText({ family, vni, port }: VxlanCarrier): Carrier {
   return `vxlan/${family}/${vni}/${port}`;
 }
 
-/** Reads a carrier, which may come from another node's annotation: `undefined` unless it is exactly what `carrierText` writes. */
+/**
+ * Reads a carrier, which may come from another node's annotation: `undefined` unless it is exactly what `carrierText` writes. A cluster
+ * has one or two, asked for several times a peer, so what was read is remembered; it is a function of the text alone.
+ */
 export function parseCarrier(carrier: Carrier): VxlanCarrier | undefined {
+  if (READ.has(carrier)) return READ.get(carrier);
+  const parsed = parse(carrier);
+  if (READ.size >= MOST) READ.clear();
+  READ.set(carrier, parsed);
+  return parsed;
+}
+
+const READ = new Map<Carrier, VxlanCarrier | undefined>();
+const MOST = 64;
+
+function parse(carrier: Carrier): VxlanCarrier | undefined {
   const match = /^vxlan\/(ipv4|ipv6)\/(\d{1,8})\/(\d{1,5})$/.exec(carrier);
   const family = FAMILIES.find((name) => name === match?.[1]);
   const vni = Number(match?.[2]);
