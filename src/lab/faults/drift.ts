@@ -4,15 +4,19 @@ import { FairleadError } from '../../model/errors.ts';
 import type { LabNode } from '../kubelet/node.ts';
 import { must } from '../run.ts';
 
+/** Sets `d` to a prefix of ours. By prefix alone: how the next hop is written differs between kernels and tools. */
+const firstRoute = (family: '-4' | '-6'): string =>
+  `d=$(ip ${family} route show proto 201 | head -n1 | cut -d' ' -f1); test -n "$d"`;
+
 /**
  * What an operator, a script or another program may do to a node behind the agent's back. Each is a shell script run on the node; it
  * fails when there was nothing to do it to, so that a drill never passes by missing its mark.
  */
 export const DRIFTS: Readonly<Record<string, string>> = {
-  'route-delete': `r=$(ip route show proto 201 | head -n1); test -n "$r"; ip route del $r`,
-  'route6-delete': `r=$(ip -6 route show proto 201 | head -n1); test -n "$r"; ip -6 route del $r`,
-  'route-flush': `ip route show proto 201 | grep -q .; ip route flush proto 201; ip -6 route flush proto 201`,
-  'route-alter': `d=$(ip route show proto 201 | head -n1 | cut -d' ' -f1); test -n "$d"; ip route replace "$d" via inet6 fe80::dead dev eth0 onlink proto 201`,
+  'route-delete': `${firstRoute('-4')}; ip -4 route del "$d" proto 201`,
+  'route6-delete': `${firstRoute('-6')}; ip -6 route del "$d" proto 201`,
+  'route-flush': `${firstRoute('-4')}; for f in -4 -6; do for d in $(ip $f route show proto 201 | cut -d' ' -f1); do ip $f route del "$d" proto 201; done; done`,
+  'route-alter': `${firstRoute('-4')}; ip route replace "$d" via inet6 fe80::dead dev eth0 onlink proto 201`,
   'route-foreign': `ip route add 10.99.0.0/16 dev eth0 proto static`,
   'route-ours-foreign': `ip route add blackhole 10.98.0.0/16 proto 201`,
   'neighbour-delete': `n=$(ip neigh show dev fl-vxlan nud permanent | head -n1 | cut -d' ' -f1); test -n "$n" || n=$(ip -6 neigh show dev fl-vxlan nud permanent | head -n1 | cut -d' ' -f1); test -n "$n"; ip neigh del "$n" dev fl-vxlan`,

@@ -66,7 +66,7 @@ export async function launch(
     });
     // Whatever ends the lab, its folder goes with it.
     const ended = exited.then((reason) => {
-      rmSync(state.dir, { recursive: true, force: true });
+      rmSync(state.dir, { recursive: true, force: true, maxRetries: 5, retryDelay: 20 });
       return reason;
     });
     try {

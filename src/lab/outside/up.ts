@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
-import { FairleadError } from '../../model/errors.ts';
+import { describe, FairleadError } from '../../model/errors.ts';
 import { readUp } from './flags.ts';
 import { type LaunchedLab, launch } from './launcher.ts';
 import { showLive, summary } from './live.ts';
@@ -28,7 +28,11 @@ export async function up(argv: readonly string[], context: UpContext): Promise<n
   if (process.env[DETACHED]) process.stdout.write(`${JSON.stringify({ up: lab.milliseconds })}\n`);
   else {
     onWrapperDeath(() => void lab.close());
-    await showLive(lab);
+    // What cannot be shown may be a lab that is just being ended: its folder goes first in any case.
+    await showLive(lab).catch(async (error: unknown) => {
+      await lab.close();
+      console.error(`fairlead lab: ${describe(error)}`);
+    });
   }
   return endOf(lab);
 }
