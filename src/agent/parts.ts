@@ -17,6 +17,7 @@ import { neighborTarget } from '../targets/linux/neighbor.ts';
 import { NETLINK_NETFILTER, NETLINK_ROUTE } from '../targets/linux/netlink/constants.ts';
 import { openNetlink } from '../targets/linux/netlink/socket.ts';
 import type { NetlinkTransport } from '../targets/linux/netlink/transport.ts';
+import { nexthopTarget } from '../targets/linux/nexthop.ts';
 import { nftTarget } from '../targets/linux/nft.ts';
 import { routeTarget } from '../targets/linux/route.ts';
 import { ruleTarget } from '../targets/linux/rule.ts';
@@ -56,6 +57,7 @@ export function machineTargets({ route, netfilter }: Kernel, values: Values): re
     nftTarget(netfilter),
     neighborTarget(route),
     fdbTarget(route),
+    nexthopTarget(route),
     routeTarget(route),
     ruleTarget(route),
     fileTarget({ dir: values['cni.dir'], names: [values['cni.file']] }),

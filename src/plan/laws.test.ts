@@ -88,7 +88,13 @@ const anyStep: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 1,
     arbitrary: fc
-      .constantFrom({}, { ipv6: 'no IPv6' }, { vxlan: 'no vxlan' }, { nftables: 'no nftables' })
+      .constantFrom(
+        {},
+        { ipv6: 'no IPv6' },
+        { vxlan: 'no vxlan' },
+        { nftables: 'no nftables' },
+        { nexthop: 'no nexthop' },
+      )
       .map((missing) => ({ source: 'kernel', key: 'kernel', object: { release: '6.1', missing } }) as const),
   },
   {

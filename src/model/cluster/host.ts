@@ -24,7 +24,7 @@ export interface KernelFacts {
   readonly release: string;
   /** Words for what is missing, by feature: `{ vxlan: "kernel has no vxlan module (ENOTSUP)" }`; absent = works. */
   readonly missing: Readonly<
-    Partial<Record<'vxlan' | 'bridge' | 'nftables' | 'br_netfilter' | 'ipv6', string>>
+    Partial<Record<'vxlan' | 'bridge' | 'nftables' | 'br_netfilter' | 'ipv6' | 'nexthop', string>>
   >;
 }
 

@@ -26,6 +26,8 @@ export interface NextHop {
   readonly onlink: boolean;
   /** 1 to 256. */
   readonly weight: number;
+  /** The nexthop object that holds this gateway: the route names only its id. Never one of several. */
+  readonly id?: number;
 }
 
 export const routeKey = (dst: string, table: number = MAIN_TABLE): string =>

@@ -4,6 +4,7 @@ import type { FdbBody } from './fdb.ts';
 import type { FileBody } from './file.ts';
 import type { LinkBody } from './link.ts';
 import type { NeighborBody } from './neighbor.ts';
+import type { NexthopBody } from './nexthop.ts';
 import type { NftBody } from './nft.ts';
 import type { NodeStatusBody } from './node-status.ts';
 import type { RouteBody } from './route.ts';
@@ -18,6 +19,7 @@ export interface RowBodies {
   nft: NftBody;
   neighbor: NeighborBody;
   fdb: FdbBody;
+  nexthop: NexthopBody;
   route: RouteBody;
   rule: RuleBody;
   conntrack: ConntrackBody;

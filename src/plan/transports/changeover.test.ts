@@ -21,6 +21,7 @@ const STAGES: Partial<Record<TargetName, number>> = {
   address: 0,
   neighbor: 2,
   fdb: 2,
+  nexthop: 2,
   route: 3,
   file: 6,
   'node-status': 6,
@@ -105,12 +106,15 @@ class Agent {
       this.#api.publish(this.name, row.body.item.value);
   }
 
-  /** A link takes along what is on it. */
+  /** A link takes along what is on it, a nexthop the routes that name it. */
   #remove(row: Row): void {
     this.kernel.delete(id(row));
-    if (row.target !== 'link') return;
     for (const other of [...this.kernel.values()]) {
-      if (other.target === 'route' && other.body.nextHops[0]?.dev === row.key) this.kernel.delete(id(other));
+      const [hop] = other.target === 'route' ? other.body.nextHops : [];
+      if (row.target === 'nexthop' && hop?.id === row.body.id) this.kernel.delete(id(other));
+      if (row.target !== 'link') continue;
+      if (hop?.id === undefined && hop?.dev === row.key) this.kernel.delete(id(other));
+      else if (other.target === 'nexthop' && other.body.dev === row.key) this.#remove(other);
       else if ((other.target === 'fdb' || other.target === 'neighbor') && other.body.dev === row.key)
         this.kernel.delete(id(other));
     }
@@ -161,7 +165,11 @@ function assertDelivered(sender: Agent, receiver: Agent, cidr: string): void {
   const path = `${sender.name} → ${receiver.name} ${cidr}`;
   const route = sender.kernel.get(`route ${cidr}`);
   if (route?.target !== 'route') assert.fail(`${path}: no route`);
-  const [hop] = route.body.nextHops;
+  const [named] = route.body.nextHops;
+  const nexthop = named?.id === undefined ? undefined : sender.kernel.get(`nexthop ${named.id}`);
+  if (named?.id !== undefined && nexthop?.target !== 'nexthop') assert.fail(`${path}: no nexthop`);
+  // A route by id goes where its nexthop leads, not where its row once said.
+  const hop = nexthop?.target === 'nexthop' ? nexthop.body : named;
   if (hop?.dev === 'eth0') return;
   const device = sender.kernel.get(`link ${hop?.dev}`);
   const neighbor = sender.kernel.get(`neighbor ${hop?.dev} ${hop?.via}`);

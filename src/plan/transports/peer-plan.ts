@@ -29,7 +29,7 @@ export function planPeer(self: Self, index: NodeIndex, peer: Node): UnitPlan {
     return { rows: [], problems: told };
   }
   const plan = transport.peer(pair.carrier, self, peer, prefixes);
-  const rows = [...plan.rows, ...standby(pair, self, peer, prefixes)];
+  const rows = firstNexthops(plan.rows, standby(pair, self, peer, prefixes));
   return { rows, problems: [...told, ...plan.problems] };
 }
 
@@ -38,11 +38,26 @@ export function planPeer(self: Self, index: NodeIndex, peer: Node): UnitPlan {
  * keeps what it stands on until we have taken the old carrier back, which waits for all routes.
  */
 function standby(pair: Pair, self: Self, peer: Node, prefixes: readonly Cidr[]): Row[] {
-  const carriers = new Set([...(self.facts?.uses ?? []), pair.wanted ?? '']);
+  const carriers = new Set([...[...(self.facts?.uses ?? [])].sort(), pair.wanted ?? '']);
   carriers.delete(pair.carrier ?? '');
-  return [...carriers].sort().flatMap((carrier) => {
+  return [...carriers].flatMap((carrier) => {
     const transport = transportOf(carrier);
     if (!transport || transport.refuses(carrier, self, peer) !== undefined) return [];
     return transport.peer(carrier, self, peer, prefixes).rows.filter((row) => row.target !== 'route');
+  });
+}
+
+/**
+ * A route by id follows its nexthop, so the nexthop leads where the route is to go; only without such a route where one may still go,
+ * last where one soon will.
+ */
+function firstNexthops(rows: readonly Row[], waiting: readonly Row[]): readonly Row[] {
+  if (waiting.length === 0) return rows;
+  const seen = new Set<string>();
+  return [...rows, ...waiting].filter((row) => {
+    if (row.target !== 'nexthop') return true;
+    const first = !seen.has(row.key);
+    seen.add(row.key);
+    return first;
   });
 }

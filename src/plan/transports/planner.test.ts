@@ -189,6 +189,46 @@ test('a kernel without IPv6: next hops are the IPv4 addresses of the peers', () 
   );
 });
 
+test('IPv4 routes through vxlan name nexthops by the number of their prefix; a kernel without them gets plain routes', () => {
+  const input = { config: { transport: 'vxlan' }, nodes: [n1, n2] } as const;
+  const planned = plan(planners, input);
+  const [nexthop] = rowsOf(planned, 'nexthop');
+  const id = 0x0af40200;
+  assert.deepEqual(
+    rowsOf(planned, 'nexthop').map(({ key, body }) => [key, body]),
+    [[String(id), { id, dev: 'fl-vxlan', via: HOP2, onlink: true }]],
+  );
+  assert.deepEqual(nexthop?.needs, [
+    { target: 'neighbor', key: `fl-vxlan ${HOP2}` },
+    { target: 'fdb', key: rowsOf(planned, 'fdb')[0]?.key },
+  ]);
+  const routes = rowsOf(planned, 'route');
+  assert.deepEqual(
+    routes.map(({ body }) => [body.dst, body.nextHops.map((hop) => hop.id)]),
+    [
+      ['10.244.2.0/24', [id]],
+      ['fd00:244:2::/64', [undefined]],
+    ],
+  );
+  assert.deepEqual(routes[0]?.needs, [{ target: 'nexthop', key: String(id) }]);
+  const old = plan(planners, { ...input, missing: { nexthop: 'the kernel is too old' } });
+  assert.deepEqual(rowsOf(old, 'nexthop'), []);
+  assert.deepEqual(routeLines(old), routeLines(planned));
+  assert.ok(rowsOf(old, 'route').every(({ body }) => body.nextHops[0]?.id === undefined));
+});
+
+test('while a route may still go by an old carrier its nexthop leads where the route is to go', () => {
+  const told = { ...n1, facts: facts(n1, { uses: ['vxlan/ipv4/1/8472', 'vxlan/ipv4/7/8472'] }) };
+  const devs = (transport: 'vxlan' | 'layer2', vni: number) =>
+    rowsOf(
+      plan(planners, { config: { transport, vxlan: { vni, port: 8472 } }, nodes: [told, n2] }),
+      'nexthop',
+    ).map(({ body }) => body.dev);
+  assert.deepEqual(devs('vxlan', 1), ['fl-vxlan']);
+  assert.deepEqual(devs('vxlan', 7), ['fl-v47-6jc']);
+  assert.deepEqual(devs('layer2', 1), ['fl-vxlan']);
+});
+
 test('an MTU that is too small for IPv6, or a setting too large for the transports', () => {
   const links = [eth0(n1, { mtu: 1300 })];
   assert.match(plan(planners, { nodes: [n1], links }).problems.join(), /an MTU of 1250, and IPv6 needs 1280/);

@@ -9,7 +9,7 @@ import { mtuProblems } from './mtu.ts';
 import { planPeer } from './peer-plan.ts';
 import { provision } from './provision.ts';
 import { unbuilt } from './registry.ts';
-import { type Self, sameNode, selfOf, touchesUnderlay } from './underlay.ts';
+import { onlyListens, type Self, sameSender, selfOf, touchesUnderlay } from './underlay.ts';
 
 /** `self` = devices of this node; `node/NAME` = the way to another node. */
 type Unit = 'self' | `node/${string}`;
@@ -18,13 +18,14 @@ type Unit = 'self' | `node/${string}`;
 export const transportsPlanner: Planner<Unit> = {
   name: 'transports',
   reads: ['config', 'kernel', 'links', 'nodes'],
-  writes: ['link', 'address', 'sysctl', 'neighbor', 'fdb', 'route'],
+  writes: ['link', 'address', 'sysctl', 'neighbor', 'fdb', 'nexthop', 'route'],
   units: everything,
   *affected(change, world) {
     if (change.source === 'nodes')
       yield* affectedByNode(change.key, change.before, change.after, world, change);
     else if (change.source === 'config' || change.source === 'kernel') yield* everything(world);
-    else if (change.source === 'links' && touchesUnderlay(change, world)) yield* everything(world);
+    else if (change.source === 'links' && touchesUnderlay(change, world) && !onlyListens(change))
+      yield* everything(world);
   },
   plan(unit, world) {
     const self = selfOf(world);
@@ -49,7 +50,7 @@ function* affectedByNode(
   change: Extract<WorldChange, { source: 'nodes' }>,
 ): Iterable<Unit> {
   const index = noteNode(change, world);
-  if (name === world.config.objects.get('config')?.nodeName && !sameNode(before, after)) {
+  if (name === world.config.objects.get('config')?.nodeName && !sameSender(before, after)) {
     // What is gone already still has rows.
     yield `node/${name}`;
     yield* everything(world);

@@ -7,6 +7,7 @@ import { isSocketError, socketAddon } from '../../targets/linux/netlink/addon.ts
 import { encode } from '../../targets/linux/netlink/attributes.ts';
 import { AF_INET6, NETLINK_NETFILTER, NLM_F_REQUEST } from '../../targets/linux/netlink/constants.ts';
 import { createLink, type LinkSpec } from '../../targets/linux/netlink/rtnetlink/link.ts';
+import { dumpNexthops } from '../../targets/linux/netlink/rtnetlink/nexthop.ts';
 import { openNetlink } from '../../targets/linux/netlink/socket.ts';
 import { NetlinkError, type NetlinkTransport } from '../../targets/linux/netlink/transport.ts';
 
@@ -26,6 +27,7 @@ export async function probeKernel(netlink: NetlinkTransport): Promise<KernelFact
       ? undefined
       : 'the module br_netfilter is not loaded (modprobe br_netfilter)',
     ipv6: ipv6(),
+    nexthop: await nexthop(netlink),
   };
   const words = Object.entries(missing).filter((entry): entry is [string, string] => entry[1] !== undefined);
   return Object.freeze({ release: release(), missing: Object.freeze(Object.fromEntries(words)) });
@@ -65,6 +67,15 @@ async function nftables(): Promise<string | undefined> {
     }
   } catch (error) {
     return `the kernel has no nftables: ${describe(error)}`;
+  }
+}
+
+async function nexthop(netlink: NetlinkTransport): Promise<string | undefined> {
+  try {
+    await netlink.dump(dumpNexthops(), () => undefined);
+    return undefined;
+  } catch (error) {
+    return `the kernel has no nexthop objects (before 5.3): ${describe(error)}`;
   }
 }
 

@@ -3,6 +3,7 @@ import type { FdbBody } from '../../model/rows/fdb.ts';
 import type { FileBody } from '../../model/rows/file.ts';
 import type { LinkBody } from '../../model/rows/link.ts';
 import type { NeighborBody } from '../../model/rows/neighbor.ts';
+import type { NexthopBody } from '../../model/rows/nexthop.ts';
 import type { NodeStatusBody } from '../../model/rows/node-status.ts';
 import { MAIN_TABLE, type RouteBody } from '../../model/rows/route.ts';
 import type { RowBodies, TargetName } from '../../model/rows/row.ts';
@@ -35,6 +36,7 @@ const TEXTS: { [T in TargetName]?: (body: RowBodies[T]) => string } = {
   address: (b: AddressBody) => `${b.address} dev ${b.dev}`,
   neighbor: (b: NeighborBody) => `${b.ip} dev ${b.dev} lladdr ${b.mac}`,
   fdb: (b: FdbBody) => `${b.mac} dev ${b.dev} dst ${b.dst}`,
+  nexthop: (b: NexthopBody) => `id ${b.id} via ${b.via} dev ${b.dev}${b.onlink ? ' onlink' : ''}`,
   route: (b: RouteBody) => routeText(b),
   rule: (b: RuleBody) =>
     `${b.priority}: ${b.family} from ${b.from ?? 'all'} to ${b.to ?? 'all'} lookup ${b.table}`,
@@ -48,7 +50,8 @@ const TEXTS: { [T in TargetName]?: (body: RowBodies[T]) => string } = {
 
 function routeText({ dst, table, type, nextHops, source, mtu }: RouteBody): string {
   const hops = nextHops.map(
-    ({ dev, via, onlink }) => `${via ? `via ${via} ` : ''}dev ${dev}${onlink ? ' onlink' : ''}`,
+    ({ dev, via, onlink, id }) =>
+      `${id ? `nhid ${id} ` : ''}${via ? `via ${via} ` : ''}dev ${dev}${onlink ? ' onlink' : ''}`,
   );
   return [
     type === 'unicast' ? dst : `${type} ${dst}`,

@@ -2,6 +2,7 @@ import { equal } from '../../model/equal.ts';
 import { FairleadError } from '../../model/errors.ts';
 import type { AddressBody } from '../../model/rows/address.ts';
 import type { LinkBody } from '../../model/rows/link.ts';
+import { nexthopKey } from '../../model/rows/nexthop.ts';
 import type { RouteBody } from '../../model/rows/route.ts';
 import type { TargetName } from '../../model/rows/row.ts';
 import type { SysctlBody } from '../../model/rows/sysctl.ts';
@@ -20,8 +21,10 @@ export interface FakeHostLink {
   readonly addresses: readonly string[];
 }
 
+/** Things on a link that go when it goes down. */
+const ON_LINK_UP: readonly TargetName[] = ['neighbor', 'nexthop', 'route'];
 /** Things on a link, which go when it goes. */
-const ON_LINK: readonly TargetName[] = ['address', 'neighbor', 'fdb', 'route', 'sysctl'];
+const ON_LINK: readonly TargetName[] = ['address', 'neighbor', 'fdb', 'nexthop', 'route', 'sysctl'];
 
 /**
  * A machine in memory. It knows what a kernel would refuse, what goes along when a link goes, which notifications come and which do
@@ -122,6 +125,8 @@ export class FakeMachine {
     if (!this.#table(target).has(key)) throw new FairleadError('no-thing', `there is no ${target} ${key}`);
     this.#remove(target, key);
     this.#notify(target, key);
+    // The route target listens to these deletions, because the kernel says nothing of the routes.
+    if (target === 'nexthop') this.#notify('route', 'unknown');
   }
 
   /** Somebody sets a link, of ours or of the host, down or up. IPv4 routes over it go without a notification. */
@@ -131,9 +136,10 @@ export class FakeMachine {
     if (host) this.hostLinks.set(name, { ...host, up });
     else if (own) this.#table('link').set(name, { ...own, body: { ...(own.body as LinkBody), up } });
     else throw new FairleadError('no-thing', `there is no link ${name}`);
-    if (!up) this.#loseOn(name, ['route', 'neighbor']);
+    if (!up) this.#loseOn(name, ON_LINK_UP);
     this.#notify('link', name);
-    // The route target listens to links too, because the kernel says nothing of the routes.
+    // These targets listen to links too, because the kernel says nothing of what goes along.
+    this.#notify('nexthop', 'unknown');
     this.#notify('route', 'unknown');
   }
 
@@ -202,7 +208,7 @@ export class FakeMachine {
       const after = wanted as LinkBody;
       // VNI, port and local address cannot change on a live device: it is another device, and what stood on it is gone.
       if (!equal(before.type, after.type)) this.#loseOn(key, ON_LINK);
-      else if (before.up && !after.up) this.#loseOn(key, ['route', 'neighbor']);
+      else if (before.up && !after.up) this.#loseOn(key, ON_LINK_UP);
     }
     if (target === 'sysctl' && present && !present.ours)
       this.#before.set(key, (present.body as SysctlBody).value);
@@ -215,6 +221,7 @@ export class FakeMachine {
     const previous = this.#before.get(key);
     if (target === 'link' && table.has(key)) this.#loseOn(key, ON_LINK);
     table.delete(key);
+    if (target === 'nexthop') this.#loseBy(key);
     if (target === 'sysctl' && previous !== undefined) {
       table.set(key, { body: { path: key, value: previous }, ours: false });
       this.#before.delete(key);
@@ -224,8 +231,16 @@ export class FakeMachine {
   #loseOn(link: string, targets: readonly TargetName[]): void {
     for (const target of targets) {
       for (const [key, { body }] of this.#table(target)) {
-        if (standsOn(target, body, link)) this.#table(target).delete(key);
+        if (standsOn(target, body, link)) this.#remove(target, key);
       }
+    }
+  }
+
+  /** Routes go with the nexthop that they name. */
+  #loseBy(nexthop: string): void {
+    for (const [key, { body }] of this.#table('route')) {
+      if ((body as RouteBody).nextHops.some(({ id }) => id !== undefined && nexthopKey(id) === nexthop))
+        this.#table('route').delete(key);
     }
   }
 
@@ -265,7 +280,9 @@ export class FakeMachine {
 
 function standsOn(target: TargetName, body: unknown, link: string): boolean {
   if (target === 'sysctl') return (body as SysctlBody).path.includes(`/${link}/`);
-  if (target === 'route') return (body as RouteBody).nextHops.some((hop) => hop.dev === link);
+  // A route by id stands on its nexthop, wherever that leads by now.
+  if (target === 'route')
+    return (body as RouteBody).nextHops.some((hop) => hop.id === undefined && hop.dev === link);
   return (body as { dev?: string }).dev === link;
 }
 

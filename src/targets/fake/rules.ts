@@ -3,6 +3,7 @@ import type { AddressBody } from '../../model/rows/address.ts';
 import type { FdbBody } from '../../model/rows/fdb.ts';
 import type { LinkBody } from '../../model/rows/link.ts';
 import type { NeighborBody } from '../../model/rows/neighbor.ts';
+import { type NexthopBody, nexthopKey } from '../../model/rows/nexthop.ts';
 import { type NftBody, nftChainKey, nftSetKey } from '../../model/rows/nft.ts';
 import type { NextHop, RouteBody } from '../../model/rows/route.ts';
 import type { RowBodies, TargetName } from '../../model/rows/row.ts';
@@ -35,6 +36,7 @@ const RULES: { [T in TargetName]?: (body: RowBodies[T], view: View) => string | 
   fdb: (body: FdbBody, view) =>
     device(body.dev, view) ??
     (view.isVxlan(body.dev) ? undefined : `EOPNOTSUPP: ${body.dev} is no vxlan device`),
+  nexthop: (body: NexthopBody, view) => nextHopRefusal(body, view),
   route: (body: RouteBody, view) => routeRefusal(body, view),
   sysctl: (body: SysctlBody, view) => {
     const dev = /^net\/ipv[46]\/(?:conf|neigh)\/([^/]+)\//.exec(body.path)?.[1];
@@ -53,7 +55,7 @@ function device(dev: string, view: View): string | undefined {
 
 function routeRefusal(body: RouteBody, view: View): string | undefined {
   for (const hop of body.nextHops) {
-    const why = nextHopRefusal(hop, view);
+    const why = hop.id === undefined ? nextHopRefusal(hop, view) : idRefusal(hop.id, view);
     if (why !== undefined) return why;
   }
   if (body.source === undefined) return undefined;
@@ -62,7 +64,11 @@ function routeRefusal(body: RouteBody, view: View): string | undefined {
   return known ? undefined : `EINVAL: Invalid prefsrc address ${source}`;
 }
 
-function nextHopRefusal({ dev, via, onlink }: NextHop, view: View): string | undefined {
+function idRefusal(id: number, view: View): string | undefined {
+  return view.has('nexthop', nexthopKey(id)) ? undefined : 'EINVAL: Nexthop id does not exist';
+}
+
+function nextHopRefusal({ dev, via, onlink }: Omit<NextHop, 'weight'>, view: View): string | undefined {
   const up = view.linkUp(dev);
   if (up === undefined) return `ENODEV: no device ${dev}`;
   if (!up) return `ENETDOWN: ${dev} is down`;

@@ -11,6 +11,7 @@ export const STAGES: Readonly<Record<TargetName, number>> = {
   nft: 1,
   neighbor: 2,
   fdb: 2,
+  nexthop: 2,
   route: 3,
   rule: 3,
   conntrack: 5,

@@ -11,6 +11,8 @@ export interface DriftOptions {
   readonly linkMatters: (link: Link) => boolean;
   /** The row's key; `undefined` = not ours. May wait for answers. */
   readonly keyOf: (message: NetlinkMessage) => string | undefined;
+  /** Whether this message of somebody else's change means that rows went along without being told. */
+  readonly shakes?: (message: NetlinkMessage) => boolean;
 }
 
 /**
@@ -21,7 +23,7 @@ export function watchDrift(
   options: DriftOptions,
   onDrift: (keys: Iterable<string> | 'unknown') => void,
 ): Closer {
-  const { nl, groups, linkMatters, keyOf } = options;
+  const { nl, groups, linkMatters, keyOf, shakes } = options;
   let keys = new Set<string>();
   let unknown = false;
   let scheduled: NodeJS.Immediate | undefined;
@@ -46,6 +48,10 @@ export function watchDrift(
       return;
     }
     if (message.port === nl.port) return;
+    if (shakes?.(message)) {
+      lost();
+      return;
+    }
     const key = keyOf(message);
     if (key === undefined) return;
     keys.add(key);

@@ -59,14 +59,14 @@ export async function indexesOf(
   };
 }
 
-/** Names of links by index, asked once each; a link that has gone has the name `#INDEX`. */
+/** Names of links by index, asked once each; a link that has gone has the name `#INDEX`, and 0 (none) has none. */
 export async function namesOf(
   nl: NetlinkTransport,
   indexes: Iterable<number>,
 ): Promise<ReadonlyMap<number, string>> {
   const names = new Map<number, string>();
   for (const index of indexes) {
-    if (!names.has(index)) names.set(index, (await findLink(nl, index))?.name ?? `#${index}`);
+    if (index !== 0 && !names.has(index)) names.set(index, (await findLink(nl, index))?.name ?? `#${index}`);
   }
   return names;
 }

@@ -26,6 +26,8 @@ const PROTOCOLS: Readonly<Record<number, string>> = {
   192: 'eigrp',
 };
 
+export const protocolName = (protocol: number): string => PROTOCOLS[protocol] ?? String(protocol);
+
 export interface RouteHolder {
   readonly route: KernelRoute;
   /** `proto static via 192.0.2.9 dev eth0`. */
@@ -56,8 +58,9 @@ export async function routeHolders(
 
 function wordsOf(route: KernelRoute, names: ReadonlyMap<number, string>): string {
   const hops = route.hops.map(
-    (hop) => `${hop.via === undefined ? '' : ` via ${hop.via}`} dev ${names.get(hop.index)}`,
+    (hop) =>
+      `${hop.id === undefined ? '' : ` nhid ${hop.id}`}${hop.via === undefined ? '' : ` via ${hop.via}`} dev ${names.get(hop.index)}`,
   );
   const type = route.type === 'unicast' ? '' : `${route.type} `;
-  return `${type}proto ${PROTOCOLS[route.protocol] ?? route.protocol}${hops.join(',')}`;
+  return `${type}proto ${protocolName(route.protocol)}${hops.join(',')}`;
 }

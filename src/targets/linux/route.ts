@@ -1,17 +1,24 @@
 /**
  * Target `route`: ours = protocol 201, in every table. A prefix that somebody else's route holds is left to it and reported;
- * a change of our own route is one atomic replace. Metric and TOS are always the default, because they are part of the kernel's key.
+ * a change of our own route is one atomic replace, also between a next hop and the id of a nexthop object. Metric and TOS are always the default, because they are part of the kernel's key.
  */
 import { FairleadError } from '../../model/errors.ts';
 import { type Cidr, splitPrefix } from '../../model/net/cidr.ts';
 import { FAMILIES, type Family, familyOf, type Ip } from '../../model/net/ip.ts';
 import { type NextHop, ROUTE_PROTOCOL, type RouteBody, routeKey } from '../../model/rows/route.ts';
 import type { Change, Outcome, Target } from '../../reconcile/target.ts';
-import { applyBatch, type BatchPlan } from './batch.ts';
+import { applyBatch, type BatchPlan, rowsTaken } from './batch.ts';
 import { watchDrift } from './drift.ts';
 import { NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from './netlink/constants.ts';
-import { RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE, RTNLGRP_LINK } from './netlink/rtnetlink/constants.ts';
+import {
+  RTM_DELNEXTHOP,
+  RTNLGRP_IPV4_ROUTE,
+  RTNLGRP_IPV6_ROUTE,
+  RTNLGRP_LINK,
+  RTNLGRP_NEXTHOP,
+} from './netlink/rtnetlink/constants.ts';
 import { findLink, type Link } from './netlink/rtnetlink/link.ts';
+import { readNexthop } from './netlink/rtnetlink/nexthop.ts';
 import {
   deleteRoute,
   dumpRoutes,
@@ -38,8 +45,11 @@ interface FoundRoute extends RouteBody {
   readonly altered?: true;
 }
 
+/** The link of a route by id where net.ipv4.nexthop_compat_mode is 0: then the id is all that the kernel tells. */
+const UNTOLD = '';
+
 export function routeTarget(nl: NetlinkTransport): Target<RouteBody> {
-  /** Links that our routes use: only their events can take a route away. */
+  /** Links that our routes use: only their events can take a route away. 0 = the kernel does not tell of some, so any link may be meant. */
   const used = new Set<number>();
   return {
     name: 'route',
@@ -51,12 +61,15 @@ export function routeTarget(nl: NetlinkTransport): Target<RouteBody> {
       watchDrift(
         {
           nl,
-          groups: [RTNLGRP_LINK, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE],
-          linkMatters: (link) => used.has(link.index),
+          groups: [RTNLGRP_LINK, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE, RTNLGRP_NEXTHOP],
+          linkMatters: (link) => used.has(link.index) || used.has(0),
           keyOf(message) {
             const route = readRoute(message);
             return route && isOurs(route) ? keyOf(route) : undefined;
           },
+          // With a nexthop go the routes that use it, and nobody says so.
+          shakes: (message) =>
+            message.type === RTM_DELNEXTHOP && readNexthop(message)?.protocol === ROUTE_PROTOCOL,
         },
         onDrift,
       ),
@@ -109,10 +122,11 @@ function bodyOf(route: KernelRoute, names: ReadonlyMap<number, string>): FoundRo
 
 function nextHopOf(hop: WireHop, names: ReadonlyMap<number, string>): NextHop {
   return {
-    dev: names.get(hop.index) ?? `#${hop.index}`,
+    dev: hop.index === 0 ? UNTOLD : (names.get(hop.index) ?? `#${hop.index}`),
     via: hop.via as Ip | undefined,
     onlink: (hop.flags & RTNH_F_ONLINK) !== 0,
     weight: hop.weight,
+    ...(hop.id === undefined ? {} : { id: hop.id }),
   };
 }
 
@@ -129,7 +143,10 @@ function same(wanted: RouteBody, found: FoundRoute): boolean {
 /** The order of next hops means nothing, nor does the weight of an only one. */
 function sameHops(wanted: readonly NextHop[], found: readonly NextHop[]): boolean {
   if (wanted.length !== found.length) return false;
-  if (wanted.length === 1) return hopText(wanted[0], false) === hopText(found[0], false);
+  if (wanted.length === 1) {
+    if (wanted[0]?.id !== found[0]?.id) return false;
+    return found[0]?.dev === UNTOLD || hopText(wanted[0], false) === hopText(found[0], false);
+  }
   const a = wanted.map((hop) => hopText(hop, true)).sort();
   const b = found.map((hop) => hopText(hop, true)).sort();
   return a.every((text, i) => text === b[i]);
@@ -163,11 +180,7 @@ async function apply(
     },
   };
   const outcomes = await applyBatch(nl, batch, plan);
-  const taken = batch.flatMap((change, i) => {
-    const outcome = outcomes[i];
-    if (outcome === undefined || outcome.ok || change.wanted === undefined) return [];
-    return outcome.error instanceof FairleadError && outcome.error.code === 'EEXIST' ? [i] : [];
-  });
+  const taken = rowsTaken(batch, outcomes);
   if (taken.length > 0) await settleTaken(nl, batch, plan, outcomes, taken);
   return outcomes;
 }
@@ -202,12 +215,7 @@ function specOf(body: RouteBody, indexOf: (dev: string) => number): RouteSpec {
   if (body.nextHops.length === 0 && body.type === 'unicast') {
     throw new FairleadError('bad-route', `route ${body.dst} has no next hop`);
   }
-  const hops = body.nextHops.map((hop) => ({
-    index: indexOf(hop.dev),
-    flags: hop.onlink ? RTNH_F_ONLINK : 0,
-    weight: hop.weight,
-    via: hop.via,
-  }));
+  const hops = body.nextHops.map((hop) => wireHop(hop, indexOf));
   // IPv4: a route without gateway reaches what is on the link, and the kernel refuses gateways that only a wider scope covers.
   const direct = body.type === 'unicast' && hops.every((hop) => hop.via === undefined);
   return {
@@ -224,6 +232,11 @@ function specOf(body: RouteBody, indexOf: (dev: string) => number): RouteSpec {
     mtu: body.mtu,
     hops,
   };
+}
+
+function wireHop({ dev, via, onlink, weight, id }: NextHop, indexOf: (dev: string) => number): WireHop {
+  if (id !== undefined) return { index: 0, flags: 0, weight, via, id };
+  return { index: indexOf(dev), flags: onlink ? RTNH_F_ONLINK : 0, weight, via };
 }
 
 function placeOf(found: FoundRoute) {

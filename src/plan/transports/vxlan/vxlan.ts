@@ -5,8 +5,9 @@ import { addressKey } from '../../../model/rows/address.ts';
 import { fdbKey } from '../../../model/rows/fdb.ts';
 import { LINK_ALIAS, linkKey } from '../../../model/rows/link.ts';
 import { neighborKey } from '../../../model/rows/neighbor.ts';
+import { type NexthopBody, nexthopId, nexthopKey } from '../../../model/rows/nexthop.ts';
 import { MAIN_TABLE, routeKey } from '../../../model/rows/route.ts';
-import type { Row, RowRef } from '../../../model/rows/row.ts';
+import type { Row, RowOf, RowRef } from '../../../model/rows/row.ts';
 import { sysctlKey } from '../../../model/rows/sysctl.ts';
 import { nodeLinkLocal, nodeMac } from '../../nodes/identity.ts';
 import { familyName, pathMtu, peerAddress } from '../peer.ts';
@@ -163,32 +164,52 @@ function peerRows(carrier: VxlanCarrier, self: Self, peer: Node, dst: Ip, prefix
     { target: 'neighbor', key: neighbor },
     { target: 'fdb', key: fdb },
   ];
-  const mtu = narrowed(carrier.family, self, peer);
-  const routes = prefixes
-    .filter((prefix) => !withoutV6 || familyOf(prefix) === 'ipv4')
-    .map(
-      (prefix): Row => ({
-        target: 'route',
-        key: routeKey(prefix),
-        why: `Node ${peer.name} ${prefix} through vxlan to ${dst}`,
-        body: {
-          dst: prefix,
-          table: MAIN_TABLE,
-          type: 'unicast',
-          nextHops: [{ dev, via: hop, onlink: true, weight: 1 }],
-          source: undefined,
-          mtu,
-        },
-        needs,
-      }),
-    );
-  if (routes.length === 0) return [];
+  const carried = prefixes.filter((prefix) => !withoutV6 || familyOf(prefix) === 'ipv4');
+  if (carried.length === 0) return [];
   const why = `Node ${peer.name} through vxlan to ${dst}`;
-  return [
+  const mtu = narrowed(carrier.family, self, peer);
+  const rows: Row[] = [
     { target: 'neighbor', key: neighbor, why, body: { dev, ip: hop, mac }, needs: [link] },
     { target: 'fdb', key: fdb, why, body: { dev, mac, dst }, needs: [link] },
-    ...routes,
   ];
+  for (const prefix of carried) {
+    const gateway = { dev, via: hop, onlink: true };
+    const nexthop = nexthopRow(self, peer, prefix, gateway, needs);
+    if (nexthop) rows.push(nexthop);
+    rows.push({
+      target: 'route',
+      key: routeKey(prefix),
+      why: `Node ${peer.name} ${prefix} through vxlan to ${dst}`,
+      body: {
+        dst: prefix,
+        table: MAIN_TABLE,
+        type: 'unicast',
+        nextHops: [{ ...gateway, weight: 1, ...(nexthop ? { id: nexthop.body.id } : {}) }],
+        source: undefined,
+        mtu,
+      },
+      needs: nexthop ? [{ target: 'nexthop', key: nexthop.key }] : needs,
+    });
+  }
+  return rows;
+}
+
+/**
+ * The kernel finds equal next hops of IPv4 routes in a table that does not count the gateway (net/ipv4/fib_semantics.c,
+ * `fib_info_hashfn_1`): all peers of one device would stand in one bucket, to be searched at each change. A nexthop object counts by its id.
+ * IPv6 routes have no such table.
+ */
+function nexthopRow(
+  self: Self,
+  peer: Node,
+  prefix: Cidr,
+  gateway: Omit<NexthopBody, 'id'>,
+  needs: readonly RowRef[],
+): RowOf<'nexthop'> | undefined {
+  if (familyOf(prefix) !== 'ipv4' || self.missing.nexthop !== undefined) return undefined;
+  const id = nexthopId(prefix);
+  const why = `the way to Node ${peer.name} that the route of ${prefix} names`;
+  return { target: 'nexthop', key: nexthopKey(id), why, body: { id, ...gateway }, needs };
 }
 
 const deviceMtu = (underlay: number, family: Family): number => underlay - vxlan.overhead(family);

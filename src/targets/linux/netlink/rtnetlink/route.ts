@@ -69,6 +69,8 @@ export interface WireHop {
   readonly weight: number;
   readonly via: string | undefined;
   readonly encapsulated?: boolean;
+  /** The nexthop object that the route names instead. The kernel tells its link and gateway beside it (net.ipv4.nexthop_compat_mode), else `index` is 0. */
+  readonly id?: number;
   /** When written: the route's, so that a gateway of the other family becomes RTA_VIA. */
   readonly family?: Family;
 }
@@ -139,7 +141,7 @@ export interface KernelRoute {
   readonly source: string | undefined;
   readonly mtu: number | undefined;
   readonly hops: readonly WireHop[];
-  /** It uses something that we never ask for: encapsulation, a next hop object. */
+  /** It uses something that we never ask for: encapsulation, a locked metric. */
   readonly special: boolean;
 }
 
@@ -210,8 +212,7 @@ function wire(route: RouteSpec): WireRoute {
   const only = route.hops.length === 1 ? route.hops[0] : undefined;
   return {
     dst: route.length === 0 ? undefined : route.dst,
-    oif: only?.index,
-    ...(only?.via === undefined ? {} : gatewayOf(only.via, route.family)),
+    ...(only === undefined ? {} : wayOf(only, route.family)),
     priority: route.metric === 0 ? undefined : route.metric,
     source: route.source,
     metrics: route.mtu === undefined ? undefined : { mtu: route.mtu },
@@ -219,6 +220,12 @@ function wire(route: RouteSpec): WireRoute {
       route.hops.length > 1 ? route.hops.map((hop) => ({ ...hop, family: route.family })) : undefined,
     table: route.table,
   };
+}
+
+/** An id, or a link and a gateway: the kernel takes no more than one of the two. */
+function wayOf(hop: WireHop, family: Family): WireRoute {
+  if (hop.id !== undefined) return { nexthopId: hop.id };
+  return { oif: hop.index, ...(hop.via === undefined ? {} : gatewayOf(hop.via, family)) };
 }
 
 export interface RouteFilter {
@@ -256,13 +263,18 @@ export function readRoute(message: NetlinkMessage): KernelRoute | undefined {
     metric: values.priority ?? 0,
     source: values.source,
     mtu: values.metrics?.mtu,
-    hops: values.multipath ?? onlyHop(values, flags),
+    hops: hopsOf(values, flags),
     special:
       values.encap !== undefined ||
-      values.nexthopId !== undefined ||
       (values.metrics?.lock ?? 0) !== 0 ||
       values.multipath?.some((hop) => hop.encapsulated) === true,
   };
+}
+
+function hopsOf(values: WireRoute, flags: number): readonly WireHop[] {
+  const hops = values.multipath ?? onlyHop(values, flags);
+  if (values.nexthopId === undefined) return hops;
+  return [{ index: 0, flags: 0, via: undefined, ...hops[0], weight: 1, id: values.nexthopId }];
 }
 
 function onlyHop(values: WireRoute, flags: number): readonly WireHop[] {
