@@ -104,7 +104,10 @@ test('the underlay gets a smaller MTU: pods made after it get less, and what fit
   await agentsReady(lab);
   for (const node of ['n1', 'n2']) await lab.fault('mtu', node, '1400');
   await eventually(async () => {
-    for (const node of ['n1', 'n2']) assert.equal((await lab.agent(node)).podMtu, 1350);
+    for (const node of ['n1', 'n2']) {
+      assert.equal((await lab.agent(node)).podMtu, 1350);
+      assert.match(await lab.run(node, 'sh', '-c', 'cat /run/cni/net.d/*'), /"mtu": 1350/);
+    }
   });
   await lab.addPod('late', 'n1');
   await lab.settled();
