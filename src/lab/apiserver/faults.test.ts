@@ -59,6 +59,21 @@ describe('faults', () => {
     watch.close();
   });
 
+  test('a stalled watch does not end when its time is up, but once it is lifted', async () => {
+    const version = server.store.revision;
+    const watch = await api.watch(`/api/v1/configmaps?watch=1&resourceVersion=${version}&timeoutSeconds=5`);
+    const fault = server.faults.stalled('watches');
+    await api.post('/api/v1/namespaces/default/configmaps', { metadata: { name: 'late' } });
+    const next = watch.next();
+    ring();
+    const silent = Symbol('silent');
+    assert.equal((await api.get('/api/v1/namespaces/default/configmaps/late')).status, 200);
+    assert.equal(await Promise.race([next, new Promise((resolve) => setImmediate(resolve, silent))]), silent);
+    await fault.lift();
+    assert.equal((await next).object.metadata.name, 'late', 'what came meanwhile is told before the end');
+    assert.equal(await watch.next(), undefined, 'the end');
+  });
+
   test('stalled altogether: requests wait', async () => {
     const fault = server.faults.stalled();
     const answer = api.get('/api/v1/nodes');

@@ -110,6 +110,13 @@ export class WatchStream {
     this.#response.end();
   }
 
+  /** The end is bytes too: a stream that must be silent ends once it may speak again. */
+  #timeIsUp(): void {
+    const { gate } = this.#request;
+    if (gate.silent) this.#cleanups.push(gate.onOpen(() => this.end()));
+    else this.end();
+  }
+
   close(): void {
     this.#ended = true;
     for (const cleanup of this.#cleanups.splice(0)) cleanup();
@@ -191,7 +198,7 @@ export class WatchStream {
     const { clock, query, store, view, bookmarkMs } = this.#request;
     const seconds = Number(query.get('timeoutSeconds') ?? 0);
     if (seconds > 0) {
-      const timer = clock.after(seconds * 1000, () => this.end());
+      const timer = clock.after(seconds * 1000, () => this.#timeIsUp());
       this.#cleanups.push(() => timer.cancel());
     }
     if (!isTrue(query.get('allowWatchBookmarks'))) return;
