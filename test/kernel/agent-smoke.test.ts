@@ -56,7 +56,7 @@ describe('the agent', () => {
     assert.match(run('ip route show proto 201'), /^10\.244\.\d+\.0\/24 via 192\.0\.2\.2 dev eth0 $/m);
     assert.match(
       run('ip route show proto 201'),
-      /^10\.244\.\d+\.0\/24 via inet6 fe80::\S+ dev fl-vxlan onlink/m,
+      /^10\.244\.\d+\.0\/24 nhid \d+ via inet6 fe80::\S+ dev fl-vxlan onlink/m,
     );
     assert.match(run('ip -6 route show proto 201'), /dev fl-vxlan/);
     assert.deepEqual(readdirSync(machine.cni), ['05-fairlead.conflist']);
@@ -114,7 +114,7 @@ describe('the agent', () => {
   }
 
   async function whyIsChecked(socket: readonly string[]): Promise<void> {
-    const [, prefix] = /^(10\.244\.\d+\.)0\/24 via inet6/m.exec(run('ip route show proto 201')) ?? [];
+    const [, prefix] = /^(10\.244\.\d+\.)0\/24 nhid \d+ via inet6/m.exec(run('ip route show proto 201')) ?? [];
     const why = async () => {
       const { code, text } = await machine.cli('why', 'n1', `${prefix}9`, ...socket, '-o', 'json');
       return { code, ...(JSON.parse(text) as Why) };

@@ -12,6 +12,9 @@ const OURS_CHANGED = [
   'route6-delete',
   'route-flush',
   'route-alter',
+  'nexthop-delete',
+  'nexthop-alter',
+  'nexthop-flush',
   'neighbour-delete',
   'neighbour-alter',
   'fdb-delete',
@@ -46,6 +49,7 @@ test('drill 9: every kind of drift is repaired in less than a second; foreign th
   }
   await t.test('what carries our mark and nobody wants is removed', async () => {
     await lab.fault('drift', 'n1', 'route-ours-foreign');
+    await lab.fault('drift', 'n1', 'nexthop-ours-foreign');
     await lab.fault('drift', 'n1', 'nft-ours-foreign');
     await eventually(async () => assert.equal(await ours(lab, 'n1'), before), 5000);
   });
@@ -57,7 +61,7 @@ test('drill 9: every kind of drift is repaired in less than a second; foreign th
   await t.test('the record names what happened', async () => {
     const records = await drifts(lab);
     assert.deepEqual([...new Set(records.map((d) => d.kind))].sort(), ['altered', 'foreign', 'missing']);
-    for (const target of ['route', 'neighbor', 'fdb', 'link', 'nft', 'sysctl', 'file'])
+    for (const target of ['route', 'nexthop', 'neighbor', 'fdb', 'link', 'nft', 'sysctl', 'file'])
       assert.ok(
         records.some((d) => d.target === target),
         `no record of ${target}`,

@@ -8,6 +8,8 @@ import { must } from '../run.ts';
 const firstRoute = (family: '-4' | '-6'): string =>
   `d=$(ip ${family} route show proto 201 | head -n1 | cut -d' ' -f1); test -n "$d"`;
 
+const firstNexthop = `n=$(ip nexthop show proto 201 | head -n1 | cut -d' ' -f2); test -n "$n"`;
+
 /**
  * What an operator, a script or another program may do to a node behind the agent's back. Each is a shell script run on the node; it
  * fails when there was nothing to do it to, so that a drill never passes by missing its mark.
@@ -17,6 +19,10 @@ export const DRIFTS: Readonly<Record<string, string>> = {
   'route6-delete': `${firstRoute('-6')}; ip -6 route del "$d" proto 201`,
   'route-flush': `${firstRoute('-4')}; for f in -4 -6; do for d in $(ip $f route show proto 201 | cut -d' ' -f1); do ip $f route del "$d" proto 201; done; done`,
   'route-alter': `${firstRoute('-4')}; ip route replace "$d" via inet6 fe80::dead dev eth0 onlink proto 201`,
+  'nexthop-delete': `${firstNexthop}; ip nexthop del id "$n"`,
+  'nexthop-alter': `${firstNexthop}; ip nexthop replace id "$n" via fe80::dead dev fl-vxlan onlink proto 201`,
+  'nexthop-flush': `${firstNexthop}; ip nexthop flush proto 201`,
+  'nexthop-ours-foreign': `ip nexthop add id 98 blackhole proto 201`,
   'route-foreign': `ip route add 10.99.0.0/16 dev eth0 proto static`,
   'route-ours-foreign': `ip route add blackhole 10.98.0.0/16 proto 201`,
   'neighbour-delete': `n=$(ip neigh show dev fl-vxlan nud permanent | head -n1 | cut -d' ' -f1); test -n "$n" || n=$(ip -6 neigh show dev fl-vxlan nud permanent | head -n1 | cut -d' ' -f1); test -n "$n"; ip neigh del "$n" dev fl-vxlan`,

@@ -74,6 +74,32 @@ test('a link takes along what stands on it; a new VNI is a new device', () => {
   assert.deepEqual([m.things('link').size, m.things('route').size, m.things('address').size], [0, 0, 0]);
 });
 
+test('a route by id needs its nexthop and goes with it; a nexthop goes with its link, up or there', () => {
+  const m = machine();
+  const byId = { ...route('10.1.0.0/24', 'fl-vxlan', 'fe80::2', true) };
+  const named = { ...byId, nextHops: byId.nextHops.map((hop) => ({ ...hop, id: 7 })) };
+  const nexthop = { id: 7, dev: 'fl-vxlan', via: 'fe80::2', onlink: true };
+  const there = () => [m.things('nexthop').size, m.things('route').size];
+  const fill = () => {
+    m.apply('nexthop', [add('7', nexthop)]);
+    m.apply('route', [add('10.1.0.0/24', named)]);
+    assert.deepEqual(there(), [1, 1]);
+  };
+  m.apply('link', [add('fl-vxlan', vxlan())]);
+  assert.match(refused(m, 'route', '10.1.0.0/24', named), /^EINVAL: Nexthop id does not exist/);
+  fill();
+  const heard: unknown[] = [];
+  m.watch('route', (keys) => heard.push(keys));
+  m.take('nexthop', '7');
+  assert.deepEqual([there(), heard], [[0, 0], ['unknown']]);
+  fill();
+  m.apply('nexthop', [{ key: '7', wanted: { ...nexthop, dev: 'eth0', via: '10.0.0.2' }, found: nexthop }]);
+  m.setUp('fl-vxlan', false);
+  assert.deepEqual(there(), [1, 1], 'it led elsewhere already');
+  m.setUp('eth0', false);
+  assert.deepEqual(there(), [0, 0]);
+});
+
 test('a transaction is all or nothing, and names the culprit', () => {
   const m = machine();
   const set = { kind: 'set', name: 's', key: ['ipv4_addr'], interval: false };

@@ -11,6 +11,7 @@ export const ours = (lab: Lab, node: string): Promise<string> => lab.run(node, '
 const OURS = `
 ip route show proto 201 table all | sort
 ip -6 route show proto 201 table all | sort
+ip nexthop show proto 201 | sort
 ip -o -d link show type vxlan | sed 's/^[0-9]*: //; s/ qlen .*//'
 ip -o addr show dev fl-vxlan 2>/dev/null | sed 's/^[0-9]*: //'
 ip neigh show dev fl-vxlan nud permanent 2>/dev/null | sort
@@ -27,6 +28,7 @@ ip -o -d link | sed 's/^[0-9]*: //' | sort
 ip -o addr | sed 's/^[0-9]*: //' | sort
 ip route show table all | sort
 ip -6 route show table all | sed 's/ expires [0-9]*sec//' | sort
+ip nexthop
 ip rule; ip -6 rule
 ip neigh show nud permanent; ip -6 neigh show nud permanent
 nft list ruleset
