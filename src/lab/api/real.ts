@@ -1,5 +1,6 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
+import { join } from 'node:path';
 import { FairleadError } from '../../model/errors.ts';
 import { LabApi } from './client.ts';
 import { ControlPlane } from './control-plane.ts';
@@ -30,7 +31,7 @@ export async function startRealApi(options: RealOptions): Promise<ApiService> {
     ports: PORTS,
     tokens: { [TOKEN]: 'admin,admin,system:masters' },
     // Nobody waits here until a controller has made the default service account: pods are wanted at once.
-    apiArgs: ['--disable-admission-plugins=ServiceAccount'],
+    apiArgs: ['--disable-admission-plugins=ServiceAccount', ...auditArgs(dir, options.logDir)],
   });
   plane.start();
   await front(options.socketPath);
@@ -56,6 +57,18 @@ export async function startRealApi(options: RealOptions): Promise<ApiService> {
     },
     close: () => plane.kill(),
   };
+}
+
+/** The server notes in `audit.log` what service accounts ask: which rights an agent really uses. */
+function auditArgs(dir: string, logDir: string): string[] {
+  const policy = {
+    apiVersion: 'audit.k8s.io/v1',
+    kind: 'Policy',
+    omitStages: ['RequestReceived'],
+    rules: [{ level: 'Metadata', userGroups: ['system:serviceaccounts'] }, { level: 'None' }],
+  };
+  writeFileSync(join(dir, 'audit-policy.json'), JSON.stringify(policy));
+  return [`--audit-policy-file=${dir}/audit-policy.json`, `--audit-log-path=${join(logDir, 'audit.log')}`];
 }
 
 async function serves(api: LabApi): Promise<void> {
