@@ -38,6 +38,11 @@ export class Queue {
     this.#random = random;
   }
 
+  /** Keys whose last try failed, also while they are tried again: a failure ends when the row is done, not when it is retried. */
+  get failing(): number {
+    return this.#last.size;
+  }
+
   get nextDue(): number {
     return this.#nextDue;
   }
@@ -63,6 +68,7 @@ export class Queue {
 
   wait(key: string, need: RowRef): void {
     this.#leave(key);
+    this.#last.delete(key);
     this.waiting.set(key, need);
   }
 

@@ -184,6 +184,19 @@ test('a refused row backs off alone; its neighbours are done; its error and next
   assert.equal(reconciler.row({ target: 'route', key: 'bad' })?.state, 'done');
 });
 
+test('a failed row stays failed while it is tried again, so that a status never flaps', async () => {
+  const { clock, route, want, status, states } = rig();
+  const seen = new Set<string>();
+  route.answer = () => ({ ok: false, error: new Error('refused') });
+  want('route r');
+  await clock.advance(10);
+  route.before = () => {
+    seen.add(`${status('route').failed} ${states().join()}`);
+  };
+  await clock.advance(30_000);
+  assert.deepEqual([...seen], ['1 route r failed']);
+});
+
 test('a call that throws makes the view unknown: it is read before the next try', async () => {
   const { clock, route, want, states } = rig();
   let thrown = 0;

@@ -19,7 +19,7 @@ export function targetStatus(
     wanted: delta.wanted.size,
     done: delta.done,
     waiting: queue.waiting.size,
-    failed: queue.failed.size,
+    failed: queue.failing,
     extra: delta.extra,
     ...seen,
     rows: [...firstOf(SHOWN, queue.failed.keys(), queue.waiting.keys(), queue.forward, queue.removals)].map(
@@ -48,11 +48,11 @@ export function rowStatus(keeper: Keeper, clock: Clock, key: string): RowStatus 
   const need = queue.waiting.get(key);
   if (need) return { ...head, state: 'waiting', message: `waits for ${nameOf(need)}` };
   const last = queue.last(key);
-  const tried = last ? { message: last.message, attempts: last.attempts } : {};
+  if (last) return { ...head, state: 'failed', message: last.message, attempts: last.attempts };
   if (action === 'remove') {
-    return { ...head, state: 'removing', ...tried, ...(keeper.hold ? { message: keeper.hold } : {}) };
+    return { ...head, state: 'removing', ...(keeper.hold ? { message: keeper.hold } : {}) };
   }
-  return { ...head, state: 'pending', ...tried };
+  return { ...head, state: 'pending' };
 }
 
 export const nameOf = (row: RowRef): string => `${row.target} ${row.key}`;
