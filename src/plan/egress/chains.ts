@@ -2,7 +2,7 @@ import { FAMILIES, type Family, familyOf } from '../../model/net/ip.ts';
 import { type NftChain, type NftRule, type NftSet, nftChainKey, nftSetKey } from '../../model/rows/nft.ts';
 import type { RowOf } from '../../model/rows/row.ts';
 import { daddr, saddr } from '../nft/field.ts';
-import { inSet, is, tcpFlags } from '../nft/match.ts';
+import { inSet, is, prefixInSet, tcpFlags } from '../nft/match.ts';
 import { rule } from '../nft/rule.ts';
 import { clampMss, goBack, jump, masquerade } from '../nft/statement.ts';
 import type { Self } from '../transports/underlay.ts';
@@ -25,6 +25,12 @@ const MULTICAST: Readonly<Record<Family, readonly string[]>> = {
   ipv6: ['ff00::/8', 'fe80::/10'],
 };
 
+/**
+ * Lengths of the pod CIDRs of all nodes: one, in most clusters. Each has a hash set of network addresses. One set of ranges would do for
+ * all, but the kernel goes over all its ranges at each change: 1.3 ms at 10,000 of them, against 0.05 ms.
+ */
+export type PodLengths = (family: Family) => readonly number[];
+
 /** Families of this node's pods: only these leave it. */
 export function podFamilies(self: Self): readonly Family[] {
   return FAMILIES.filter((family) => self.podCidrs.some((cidr) => familyOf(cidr) === family));
@@ -34,11 +40,11 @@ export function podFamilies(self: Self): readonly Family[] {
  * Two chains: the first sorts out packets of this node's pods and lets all others pass at once; the second lets those go that
  * keep their source and masquerades the rest.
  */
-export function masqueradeChains(self: Self): RowOf<'nft'>[] {
+export function masqueradeChains(self: Self, podLengths: PodLengths): RowOf<'nft'>[] {
   const entry = self.podCidrs.map((cidr) =>
     rule([is(saddr(familyOf(cidr)), cidr), jump(FROM_PODS_CHAIN)], `from pods of ${self.name}`),
   );
-  const rules = podFamilies(self).flatMap(exemptions);
+  const rules = podFamilies(self).flatMap((family) => exemptions(family, podLengths(family)));
   return [
     chainRow('pods reach the outside under the address of their node', {
       kind: 'chain',
@@ -55,10 +61,15 @@ export function masqueradeChains(self: Self): RowOf<'nft'>[] {
   ];
 }
 
-function exemptions(family: Family): NftRule[] {
+function exemptions(family: Family, lengths: readonly number[]): NftRule[] {
   const destination = daddr(family);
   return [
-    rule([inSet(destination, podCidrSet(family)), goBack], 'pod to pod keeps its source'),
+    ...lengths.map((length) =>
+      rule(
+        [prefixInSet(destination, length, podCidrSet(family, length)), goBack],
+        'pod to pod keeps its source',
+      ),
+    ),
     rule([inSet(destination, nodeIpSet(family)), goBack], 'pod to node keeps its source'),
     rule([inSet(destination, excludeSet(family)), goBack], 'setting masquerade.exclude'),
     ...MULTICAST[family].map((prefix) => rule([is(destination, prefix), goBack], 'stays on the link')),
@@ -80,11 +91,17 @@ export function clampChain(self: Self): RowOf<'nft'> {
   });
 }
 
-export function masqueradeSets(self: Self): RowOf<'nft'>[] {
+export function masqueradeSets(self: Self, podLengths: PodLengths): RowOf<'nft'>[] {
   return podFamilies(self).flatMap((family) => {
     const key = [family === 'ipv4' ? 'ipv4_addr' : 'ipv6_addr'] as const;
     const sets: NftSet[] = [
-      { kind: 'set', name: podCidrSet(family), key, interval: true, comment: 'pods of all nodes' },
+      ...podLengths(family).map((length) => ({
+        kind: 'set' as const,
+        name: podCidrSet(family, length),
+        key,
+        interval: false,
+        comment: `pods of all nodes: prefixes of length ${length}`,
+      })),
       { kind: 'set', name: nodeIpSet(family), key, interval: false, comment: 'addresses of all nodes' },
       {
         kind: 'set',

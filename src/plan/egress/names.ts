@@ -8,8 +8,8 @@ export const CLAMP_CHAIN = 'clamp-mss';
 
 const short = (family: Family): string => (family === 'ipv4' ? 'v4' : 'v6');
 
-/** Pod CIDRs of all nodes. */
-export const podCidrSet = (family: Family): string => `pod-cidrs-${short(family)}`;
+/** Pod CIDRs of all nodes that have this prefix length. */
+export const podCidrSet = (family: Family, length: number): string => `pod-cidrs-${short(family)}-${length}`;
 /** Addresses of all nodes. */
 export const nodeIpSet = (family: Family): string => `node-ips-${short(family)}`;
 /** Setting masquerade.exclude. */

@@ -27,8 +27,8 @@ test('sets hold the pods and addresses of all nodes, both families', () => {
   const exclude = ['192.0.2.0/24', '192.0.2.0/25', '198.51.100.7/32', '2001:db8:f::/48'].map(cidr);
   const planned = plan(planners, { config: { masquerade: { enabled: true, exclude } }, nodes: [n1, n2] });
   assert.deepEqual(sets(planned), {
-    'pod-cidrs-v4': ['10.244.1.0/24', '10.244.2.0/24'],
-    'pod-cidrs-v6': ['fd00:244:1::/64', 'fd00:244:2::/64'],
+    'pod-cidrs-v4-24': ['10.244.1.0', '10.244.2.0'],
+    'pod-cidrs-v6-64': ['fd00:244:1::', 'fd00:244:2::'],
     'node-ips-v4': ['10.0.0.1', '10.0.0.2', '203.0.113.2'],
     'node-ips-v6': ['2001:db8::1', '2001:db8::2'],
     'no-masquerade-v4': ['192.0.2.0/24', '198.51.100.7'],
@@ -36,11 +36,29 @@ test('sets hold the pods and addresses of all nodes, both families', () => {
   });
 });
 
-test('ranges of a set never overlap, whatever Nodes claim', () => {
-  const inside = node(2, { podCidrs: [cidr('10.244.1.0/25')] });
+test('each prefix length has its set and its rule, and prefixes that meet do no harm, whatever Nodes claim', () => {
+  const inside = node(2, { podCidrs: [cidr('10.244.1.0/25'), cidr('10.9.9.9/32')] });
   const twice = node(3, { podCidrs: [...n1.podCidrs] });
-  assert.deepEqual(sets(plan(planners, { nodes: [n1, inside, twice] }))['pod-cidrs-v4'], ['10.244.1.0/24']);
-  assert.deepEqual(sets(plan(planners, { nodes: [n1, inside, twice] }))['pod-cidrs-v6'], ['fd00:244:1::/64']);
+  const planned = plan(planners, { nodes: [n1, inside, twice] });
+  const pods = Object.entries(sets(planned)).filter(([name]) => name.startsWith('pod-cidrs'));
+  assert.deepEqual(Object.fromEntries(pods), {
+    'pod-cidrs-v4-24': ['10.244.1.0'],
+    'pod-cidrs-v4-25': ['10.244.1.0'],
+    'pod-cidrs-v4-32': ['10.9.9.9'],
+    'pod-cidrs-v6-64': ['fd00:244:1::'],
+  });
+  const body = chain(planned, 'masquerade-pods');
+  assert.ok(body?.kind === 'chain');
+  const rules = body.rules.filter((rule) => rule.comment === 'pod to pod keeps its source');
+  const tests = rules.map(({ exprs }) =>
+    exprs.map((e) => ('mask' in e ? e.mask : 'set' in e ? e.set : '')).filter(Boolean),
+  );
+  assert.deepEqual(tests, [
+    ['ffffff00', 'pod-cidrs-v4-24'],
+    ['ffffff80', 'pod-cidrs-v4-25'],
+    ['pod-cidrs-v4-32'],
+    [`${'ff'.repeat(8)}${'00'.repeat(8)}`, 'pod-cidrs-v6-64'],
+  ]);
 });
 
 test('only packets of our own pods are looked at, and the last rule masquerades', () => {
@@ -75,7 +93,7 @@ test('only packets of our own pods are looked at, and the last rule masquerades'
 
 test('one family of pods, one family of sets', () => {
   const four = plan(planners, { nodes: [node(1, { podCidrs: [cidr('10.244.1.0/24')] }), node(2)] });
-  assert.deepEqual(Object.keys(sets(four)).sort(), ['no-masquerade-v4', 'node-ips-v4', 'pod-cidrs-v4']);
+  assert.deepEqual(Object.keys(sets(four)).sort(), ['no-masquerade-v4', 'node-ips-v4', 'pod-cidrs-v4-24']);
 });
 
 test('the clamp is its own setting', () => {

@@ -1,6 +1,6 @@
 import type { Node } from '../../model/cluster/node.ts';
 import { equal } from '../../model/equal.ts';
-import { familyOf } from '../../model/net/ip.ts';
+import { type Family, familyOf } from '../../model/net/ip.ts';
 import { nftElementKey } from '../../model/rows/nft.ts';
 import type { Row, RowOf } from '../../model/rows/row.ts';
 import type { World } from '../../model/world.ts';
@@ -23,22 +23,21 @@ export const egressPlanner: Planner<Unit> = {
   *affected(change, world) {
     if (change.source === 'config' || change.source === 'kernel') yield* everything(world);
     if (change.source !== 'nodes') return;
-    const index = noteNode(change, world);
+    noteNode(change, world);
+    // A prefix length that comes into use, or goes out of it, takes a set and a rule with it.
+    yield 'self';
     yield `node/${change.key}`;
     const own = change.key === world.config.objects.get('config')?.nodeName;
     if (own && !equal(change.before?.podCidrs, change.after?.podCidrs)) yield* everything(world);
-    for (const node of [change.before, change.after]) {
-      if (node) for (const other of index.touching(node)) yield `node/${other}`;
-    }
   },
   plan(unit, world) {
     const self = selfOf(world);
     if (!self || self.podCidrs.length === 0) return nothing;
-    if (unit === 'self') return planSelf(self);
-    if (!masquerades(self)) return nothing;
     const index = nodeIndex(world);
+    if (unit === 'self') return planSelf(self, index);
+    if (!masquerades(self)) return nothing;
     const node = index.get(unit.slice('node/'.length));
-    return node ? { rows: planNode(self, index, node) } : nothing;
+    return node ? { rows: planNode(self, node) } : nothing;
   },
 };
 
@@ -52,7 +51,7 @@ function* everything(world: World): Iterable<Unit> {
   for (const name of world.nodes.objects.keys()) yield `node/${name}`;
 }
 
-function planSelf(self: Self): UnitPlan {
+function planSelf(self: Self, index: NodeIndex): UnitPlan {
   const { masquerade, clampMss } = self.config;
   const lacking = self.missing.nftables;
   if (lacking !== undefined) {
@@ -69,8 +68,9 @@ function planSelf(self: Self): UnitPlan {
     };
   }
   const rows: Row[] = [];
+  const lengths = (family: Family) => index.cidrs.lengths(family);
   if (masquerade.enabled)
-    rows.push(...masqueradeSets(self), ...masqueradeChains(self), ...excludeElements(self));
+    rows.push(...masqueradeSets(self, lengths), ...masqueradeChains(self, lengths), ...excludeElements(self));
   if (clampMss) rows.push(clampChain(self));
   return { rows };
 }
@@ -83,16 +83,18 @@ function excludeElements(self: Self): Row[] {
   );
   return all
     .filter((cidr) => !all.some((other) => other !== cidr && contains(other, cidr)))
-    .map((cidr) => element(excludeSet(familyOf(cidr)), cidr, `setting masquerade.exclude ${cidr}`));
+    .map((cidr) => element(excludeSet(familyOf(cidr)), single(cidr), `setting masquerade.exclude ${cidr}`));
 }
 
-function planNode(self: Self, index: NodeIndex, node: Node): Row[] {
+function planNode(self: Self, node: Node): Row[] {
   const families = podFamilies(self);
   const rows: Row[] = [];
   for (const cidr of node.podCidrs) {
-    const covered = index.cidrs.covering(cidr).length > 0;
-    if (covered || !families.includes(familyOf(cidr))) continue;
-    rows.push(element(podCidrSet(familyOf(cidr)), cidr, `pods of Node ${node.name} keep and see sources`));
+    const family = familyOf(cidr);
+    if (!families.includes(family)) continue;
+    const slash = cidr.indexOf('/');
+    const set = podCidrSet(family, Number(cidr.slice(slash + 1)));
+    rows.push(element(set, cidr.slice(0, slash), `pods of Node ${node.name} keep and see sources`));
   }
   for (const address of new Set([...node.addresses, ...node.externalAddresses])) {
     if (!families.includes(familyOf(address))) continue;
@@ -102,14 +104,17 @@ function planNode(self: Self, index: NodeIndex, node: Node): Row[] {
 }
 
 /** Without a comment, so that two Nodes that claim the same share one element. */
-function element(set: string, prefix: string, why: string): RowOf<'nft'> {
-  const text = prefix.endsWith(familyOf(prefix) === 'ipv4' ? '/32' : '/128')
-    ? prefix.slice(0, prefix.indexOf('/'))
-    : prefix;
+function element(set: string, text: string, why: string): RowOf<'nft'> {
   return {
     target: 'nft',
     key: nftElementKey(set, [text]),
     body: { kind: 'element', set, key: [text] },
     why,
   };
+}
+
+/** As nft writes it: a prefix of one address is that address. */
+function single(prefix: string): string {
+  const whole = familyOf(prefix) === 'ipv4' ? '/32' : '/128';
+  return prefix.endsWith(whole) ? prefix.slice(0, -whole.length) : prefix;
 }

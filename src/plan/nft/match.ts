@@ -22,6 +22,24 @@ export function inSet(fields: Field | readonly Field[], set: string): Part {
   return looked(fields, { expr: 'lookup', set, sreg: R });
 }
 
+/** `ip daddr & 255.255.255.0 @pods`: the set holds network addresses of one prefix length, which a hash finds at once. */
+export function prefixInSet(field: Field, length: number, set: string): Part {
+  const { bytes } = NFT_VALUES[field.type];
+  if (length >= 8 * bytes) return inSet(field, set);
+  const mask = Uint8Array.from(
+    { length: bytes },
+    (_, i) => 0xff << (8 - Math.min(8, Math.max(0, length - 8 * i))),
+  );
+  return {
+    within: field.within,
+    exprs: [
+      field.load(R),
+      { expr: 'bitwise', sreg: R, dreg: R, length: bytes, mask: toHex(mask), xor: '00'.repeat(bytes) },
+      { expr: 'lookup', set, sreg: R },
+    ],
+  };
+}
+
 /** `ip daddr != @pods` */
 export function notInSet(fields: Field | readonly Field[], set: string): Part {
   return looked(fields, { expr: 'lookup', set, sreg: R, invert: true });

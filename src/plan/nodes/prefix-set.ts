@@ -1,3 +1,4 @@
+import type { Family } from '../../model/net/ip.ts';
 import { prefixKey, prefixOf } from './prefix.ts';
 
 interface Entry {
@@ -85,6 +86,15 @@ export class PrefixSet {
     const covering = this.covering(prefix);
     const inside = this.inside(prefix);
     return covering.length === 0 ? inside : [...covering, ...inside];
+  }
+
+  /** Prefix lengths in use, shortest first. */
+  lengths(family: Family): readonly number[] {
+    const base = family === 'ipv6' ? V6 : 0;
+    return [...this.#lengths.keys()]
+      .map((marked) => marked - base)
+      .filter((length) => length >= 0 && length <= 128)
+      .sort((a, b) => a - b);
   }
 
   /** Whether a prefix that is present has one value, and no other overlaps it. What nearly all are, found without a list. */
