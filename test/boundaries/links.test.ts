@@ -70,3 +70,11 @@ test('the table of settings in the user guide is that of the code (sh scripts/no
   const guide = readFileSync(GUIDE, 'utf8');
   assert.equal(guide, guideWithTable(guide));
 });
+
+test('excerpts in the tour are lines of the files that they name', () => {
+  const tour = readFileSync('docs/tour.md', 'utf8');
+  const excerpts = [...tour.matchAll(/^```ts (\S+)\n([\s\S]*?)^```/gm)];
+  assert.ok(excerpts.length >= 4);
+  for (const [, file = '', lines = ''] of excerpts)
+    assert.ok(readFileSync(file, 'utf8').includes(lines), `${file} no longer says:\n${lines}`);
+});
