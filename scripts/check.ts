@@ -9,6 +9,8 @@ const steps: readonly (readonly [string, readonly string[]])[] = [
     [
       bin('biome'),
       process.argv.includes('--write') ? 'check' : 'ci',
+      '--colors=off',
+      '--max-diagnostics=30',
       ...(process.argv.includes('--write') ? ['--write'] : []),
       '.',
     ],

@@ -7,23 +7,23 @@ import type { Change } from '../../reconcile/target.ts';
 
 export class Standing<Body> {
   readonly #values = new Map<string, string>();
-  readonly #valueOf: (body: Body) => string;
+  readonly #text: (body: Body) => string;
 
-  constructor(valueOf: (body: Body) => string) {
-    this.#valueOf = valueOf;
+  constructor(text: (body: Body) => string) {
+    this.#text = text;
   }
 
   /** Everything was read. */
   observed(found: ReadonlyMap<string, Body>): void {
     this.#values.clear();
-    for (const [key, body] of found) this.#values.set(key, this.#valueOf(body));
+    for (const [key, body] of found) this.#values.set(key, this.#text(body));
   }
 
   /** These changes are about to be sent. One that is refused leaves a wrong value, until the next read. */
   applying(batch: readonly Change<Body>[]): void {
     for (const { key, wanted } of batch) {
       if (wanted === undefined) this.#values.delete(key);
-      else this.#values.set(key, this.#valueOf(wanted));
+      else this.#values.set(key, this.#text(wanted));
     }
   }
 
