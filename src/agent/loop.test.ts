@@ -57,7 +57,7 @@ test('waits for the sources, converges, and says so at each step', async () => {
   assert.equal(clock.pending, 0);
 });
 
-test('a change on an idle machine is in the kernel without a timer; a burst is one turn every 5 ms', async () => {
+test('a change on an idle machine is in the kernel without a timer; a burst is one turn and a pause', async () => {
   let plans = 0;
   const { clock, store, make, ready, routes } = rig({ hooks: { planned: () => plans++ } });
   const loop = make();

@@ -35,7 +35,8 @@ export interface CleanupResult {
   readonly left: readonly RowStatus[];
 }
 
-/** Turns closer together than this are joined into one. */
+/** The pause after a turn, in which changes gather for the next one: twice as long as the turn was, within these limits. */
+const LEAST_PAUSE_MS = 1;
 const BATCH_MS = 5;
 const HEARTBEAT_MS = 1_000;
 /** After this long, removals that adds keep waiting get a pause in which to happen. */
@@ -43,7 +44,7 @@ const REMOVALS_WAIT_MS = 1_000;
 
 /**
  * The one loop of the agent: what changed in the World is planned, and what came out of it is handed to the reconciler. A change on
- * an idle machine is planned at once; under load a turn takes all that came in within 5 ms.
+ * an idle machine is planned at once; under load a turn takes all that came in during a pause of up to 5 ms.
  */
 export class Loop {
   /** Fulfilled once everything was read, planned and tried for the first time. */
@@ -60,7 +61,8 @@ export class Loop {
   #scheduled = false;
   #timers = new Set<{ cancel(): void }>();
   #lastTurn: number;
-  #turnEnded = Number.NEGATIVE_INFINITY;
+  /** No turn before this, monotonic milliseconds. */
+  #pauseEnds = Number.NEGATIVE_INFINITY;
   #telling = false;
   #cleaning = false;
   #removed = 0;
@@ -173,10 +175,10 @@ export class Loop {
   #schedule(): void {
     if (this.#scheduled || this.#closed || this.#cleaning) return;
     this.#scheduled = true;
-    const idle = this.#options.clock.monotonic() - this.#turnEnded;
+    const pause = this.#pauseEnds - this.#options.clock.monotonic();
     // A microtask still joins what a source learns in one go.
-    if (idle >= BATCH_MS) queueMicrotask(() => this.#turn());
-    else this.#after(BATCH_MS - idle, () => this.#turn());
+    if (pause <= 0) queueMicrotask(() => this.#turn());
+    else this.#after(pause, () => this.#turn());
   }
 
   #turn(): void {
@@ -188,11 +190,13 @@ export class Loop {
       this.#after(BATCH_MS, () => this.#turn());
       return;
     }
+    const began = this.#options.clock.monotonic();
     this.#plan();
     if (this.#sourceCameBack()) this.#reconciler.hurry();
     this.#reconciler.step();
-    this.#turnEnded = this.#options.clock.monotonic();
-    this.#lastTurn = this.#turnEnded;
+    const ended = this.#options.clock.monotonic();
+    this.#pauseEnds = ended + Math.min(BATCH_MS, Math.max(LEAST_PAUSE_MS, 2 * (ended - began)));
+    this.#lastTurn = ended;
   }
 
   #plan(): void {
