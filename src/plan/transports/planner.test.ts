@@ -219,11 +219,12 @@ test('IPv4 routes through vxlan name nexthops by the number of their prefix; a k
 
 test('while a route may still go by an old carrier its nexthop leads where the route is to go', () => {
   const told = { ...n1, facts: facts(n1, { uses: ['vxlan/ipv4/1/8472', 'vxlan/ipv4/7/8472'] }) };
-  const devs = (transport: 'vxlan' | 'layer2', vni: number) =>
-    rowsOf(
-      plan(planners, { config: { transport, vxlan: { vni, port: 8472 } }, nodes: [told, n2] }),
-      'nexthop',
-    ).map(({ body }) => body.dev);
+  const devs = (transport: 'vxlan' | 'layer2', vni: number) => {
+    const config = { transport, vxlan: { vni, port: 8472 } };
+    const planned = plan(planners, { config, nodes: [told, n2] });
+    assert.deepEqual(planned.problems, [], 'nothing is wanted twice');
+    return rowsOf(planned, 'nexthop').map(({ body }) => body.dev);
+  };
   assert.deepEqual(devs('vxlan', 1), ['fl-vxlan']);
   assert.deepEqual(devs('vxlan', 7), ['fl-v47-6jc']);
   assert.deepEqual(devs('layer2', 1), ['fl-vxlan']);
