@@ -1,4 +1,4 @@
-/** Writes the table of all settings into docs/user/install.md; a test says when it is stale. Usage: `sh scripts/node.sh scripts/settings-table.ts` */
+/** Writes the table of all settings into docs/user/install.md; a test says when it is stale. Usage: `sh scripts/node.sh scripts/settings-table.ts && npm run check -- --write` */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { envNames, SETTING_NAMES, settingOf } from '../src/sources/config/settings.ts';
@@ -21,7 +21,11 @@ export function settingsTable(): string {
     ];
     return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
   });
-  return ['| in the file | flag | environment | default | |', '|---|---|---|---|---|', ...rows].join('\n');
+  return [
+    '| in the file | flag | environment | default | |',
+    '| --- | --- | --- | --- | --- |',
+    ...rows,
+  ].join('\n');
 }
 
 /** The guide as it ought to be. */

@@ -68,13 +68,16 @@ test('every room with planners, sources or targets has a README', () => {
 
 test('the table of settings in the user guide is that of the code (sh scripts/node.sh scripts/settings-table.ts)', () => {
   const guide = readFileSync(GUIDE, 'utf8');
-  assert.equal(guide, guideWithTable(guide));
+  // The formatter pads cells.
+  const plain = (text: string) => text.replace(/ +/g, ' ').replace(/-{3,}/g, '---');
+  assert.equal(plain(guide), plain(guideWithTable(guide)));
 });
 
 test('excerpts in the tour are lines of the files that they name', () => {
   const tour = readFileSync('docs/tour.md', 'utf8');
   const excerpts = [...tour.matchAll(/^```ts (\S+)\n([\s\S]*?)^```/gm)];
   assert.ok(excerpts.length >= 4);
+  const flush = (text: string) => text.replace(/^ +/gm, '');
   for (const [, file = '', lines = ''] of excerpts)
-    assert.ok(readFileSync(file, 'utf8').includes(lines), `${file} no longer says:\n${lines}`);
+    assert.ok(flush(readFileSync(file, 'utf8')).includes(flush(lines)), `${file} no longer says:\n${lines}`);
 });
