@@ -124,7 +124,8 @@ describe('a cluster on kube-apiserver, agents with the least rights', () => {
     await lab.settled(30_000);
     await agentsReady(lab, 30_000);
     await becomesConnected(lab);
-    unharmed(await stream.stop(), 100);
+    await eventually(async () => assert.ok((await stream.progress()).sent >= 200));
+    unharmed(await stream.stop(), 200);
   });
 
   test('a broken setting is told as an Event; mended, the agent is ready again', async () => {
