@@ -16,6 +16,7 @@ import { type AgentInput, configInput } from './input.ts';
 import { createLog, type Log } from './log.ts';
 import { Loop } from './loop.ts';
 import { loopHooks, stateLog } from './loop-hooks.ts';
+import { giveBackMemory } from './memory.ts';
 import { agentMetrics } from './metrics/agent.ts';
 import { processMetrics } from './metrics/process.ts';
 import { Registry } from './metrics/registry.ts';
@@ -92,6 +93,7 @@ export async function runAgent(input: AgentInput): Promise<number> {
   });
   loop.onChange(changed.emit);
   loop.start();
+  giveBackMemory(loop.converged, clock);
   return untilAskedToEnd(log);
 }
 
