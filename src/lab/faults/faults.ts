@@ -178,7 +178,7 @@ export class Faults {
         if (!here || !there) return undefined;
         const sources = [...there.addresses, ...cidrs(there)];
         const rules = sources.map((s) => `${s.includes(':') ? 'ip6' : 'ip'} saddr ${s} drop`).join('; ');
-        const table = `table inet ${partitionTable(there)} { chain drop { type filter hook prerouting priority -500; ${rules}; } }`;
+        const table = `table inet ${partitionTable(there)} { chain unheard { type filter hook prerouting priority -500; ${rules}; }; }`;
         return must([...here.enter, 'nft', table]);
       }),
     );
