@@ -99,12 +99,13 @@ test('the API server answers 500, 429, 403: said in the status, with the permiss
   skip,
 }, async () => {
   await using lab = await Lab.start({ nodes: 2, pods: 1 });
-  for (const [code, words] of [
-    ['500', /500|Internal/],
-    ['429', /429|TooMany/i],
-    ['403', /403|forbidden|nodes/i],
+  for (const [code, verb, words] of [
+    ['500', '*', /500|Internal/],
+    ['429', '*', /429|TooMany/i],
+    ['403', '*', /403|forbidden|nodes/i],
+    ['403', 'list', /403|forbidden|nodes/i],
   ] as const) {
-    await lab.fault('api-status', code, '*', 'nodes');
+    await lab.fault('api-status', code, verb, 'nodes');
     await lab.fault('agent', 'n1', 'restart');
     await eventually(async () => {
       const source = (await lab.agent('n1')).sources.find((s) => s.name === 'nodes');

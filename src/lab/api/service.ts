@@ -4,7 +4,7 @@ import type { ApiAccess } from './client.ts';
 export interface ApiFault {
   /** HTTP status of every answer: 401, 403, 429 or 500. */
   readonly status: number;
-  /** Only for this verb, as RBAC writes it: `list`, `watch`, `patch` … */
+  /** Only for this verb, as RBAC writes it: `list` (also a watch that begins with one), `watch`, `patch` … */
   readonly verb?: string;
   /** Only for this resource, by plural name. */
   readonly resource?: string;

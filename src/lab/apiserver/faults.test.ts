@@ -102,6 +102,13 @@ describe('faults', () => {
     const refused = await api.get('/api/v1/pods');
     assert.match(refused.body.message, /cannot list resource "pods"/);
     assert.equal((await api.get('/api/v1/nodes')).status, 200);
+    const watchList =
+      'watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true';
+    assert.equal((await api.get(`/api/v1/pods?${watchList}`)).status, 403, 'a watch that begins with a list');
+    assert.equal(denied.hits, 2);
+    const watch = await api.watch(`/api/v1/pods?watch=1&resourceVersion=${server.store.revision}`);
+    watch.close();
+    assert.equal(denied.hits, 2, 'a watch that goes on from a version is none');
     await denied.lift();
     const busy = server.faults.busy(7, { times: 1 });
     const answer = await api.get('/api/v1/nodes');

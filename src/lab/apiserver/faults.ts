@@ -2,7 +2,10 @@ import type { Random } from '../../model/clock.ts';
 import type { Gate } from './http/watch.ts';
 import { StatusError } from './status.ts';
 
-/** Which requests a fault meets. Parts left out match everything. Verbs as RBAC writes them; resources by plural name. */
+/**
+ * Which requests a fault meets. Parts left out match everything. Verbs as RBAC writes them, but that `list` also means the watch that
+ * begins with a list (WatchList), because it stands in for one; resources by plural name.
+ */
 export interface FaultMatch {
   readonly verb?: string;
   readonly resource?: string;
@@ -20,6 +23,8 @@ export interface Fault {
 export interface RequestFacts {
   readonly verb: string;
   readonly resource: string;
+  /** A watch that tells all objects first (`sendInitialEvents`). */
+  readonly watchList: boolean;
 }
 
 /** What the server must be able to do to itself for faults. */
@@ -194,7 +199,7 @@ export class Faults implements Gate {
 }
 
 const fits = (match: FaultMatch, request: RequestFacts): boolean =>
-  (match.verb === undefined || match.verb === request.verb) &&
+  (match.verb === undefined || match.verb === request.verb || (match.verb === 'list' && request.watchList)) &&
   (match.resource === undefined || match.resource === request.resource);
 
 const internal = (message: string): StatusError => new StatusError(500, 'InternalError', message);

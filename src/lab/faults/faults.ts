@@ -59,8 +59,8 @@ export class Faults {
         },
       },
       'api-status': {
-        usage: 'api-status CODE|off [VERB] [RESOURCE]',
-        what: 'answers of the API server are this HTTP status (401, 403, 429, 500)',
+        usage: 'api-status CODE|off [VERB|*] [RESOURCE]',
+        what: 'new requests get this HTTP status (401, 403, 429, 500); watches under way go on. VERB list is also the watch that begins with one, as agents do; * = every verb',
         run: ([code = '', verb, resource]) => {
           const status = Number(code);
           if (code !== 'off' && !(status >= 400 && status <= 599)) throw this.#unknown(`status "${code}"`);

@@ -76,6 +76,7 @@ export class Handler {
     const verdict = await this.#options.faults.meet({
       verb: verbOf(request.method ?? 'GET', target, url.searchParams),
       resource: target?.plural ?? '',
+      watchList: isTrue(url.searchParams.get('sendInitialEvents')),
     });
     if (verdict.kind === 'cut') return void request.socket.destroy();
     if (verdict.kind === 'hold') await verdict.released;
