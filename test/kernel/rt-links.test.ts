@@ -1,5 +1,6 @@
 /** Targets `link`, `address`, `neighbor`, `fdb` on the real kernel. FAIRLEAD_RUNS raises the number of random cases. */
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import fc from 'fast-check';
 import type { IpPrefix } from '../../src/model/net/cidr.ts';
@@ -151,6 +152,35 @@ test('link: what can change in place keeps the device, what cannot makes a new o
     await put({ ...moved, type: { ...moved.type, vni: 8, port: 4444, local: '2001:db8::1' as Ip } }),
     third,
   );
+  await pass(links, new Map());
+});
+
+test('link: an MTU below 1280 takes IPv6 from a device, and a larger one gives it back', async () => {
+  const body = vxlanBody('fl-t1', 7);
+  // What the kernel makes of the MAC by itself when IPv6 comes back: until it is told not to, it is quicker than we are.
+  const address: AddressBody = { dev: 'fl-t1', address: 'fe80::ff:fe00:7/64' as IpPrefix };
+  const addresses = new Map([[addressKey(address.dev, address.address), address]]);
+  const target = addressTarget(nl);
+  const set = (mtu: number) => pass(links, new Map([[body.name, { ...body, mtu }]]));
+  const hasIpv6 = () => existsSync('/proc/sys/net/ipv6/conf/fl-t1');
+  await set(1450);
+  await pass(target, addresses);
+  for (const small of [1279, 1250, 576]) {
+    await set(small);
+    assert.equal(hasIpv6(), false);
+    assert.deepEqual(await set(small), [], 'nothing more to do');
+    await set(1450);
+    assert.match(ip('-d', 'link', 'show', 'dev', 'fl-t1'), / mtu 1450 .* addrgenmode none /s);
+    assert.deepEqual(await set(1450), [], 'nothing more to do');
+    assert.deepEqual((await pass(target, addresses)).length, 1, 'the address went with IPv6');
+    assert.match(ip('-6', 'addr', 'show', 'dev', 'fl-t1'), /inet6 fe80::ff:fe00:7\/64 scope link nodad/);
+    assert.deepEqual(await pass(target, addresses), [], 'nothing more to do');
+  }
+  await pass(links, new Map());
+  await set(1250);
+  assert.equal(hasIpv6(), false, 'made small');
+  await set(1450);
+  assert.match(ip('-d', 'link', 'show', 'dev', 'fl-t1'), / addrgenmode none /);
   await pass(links, new Map());
 });
 

@@ -3,8 +3,8 @@ import type { IpPrefix } from '../../model/net/cidr.ts';
 import { splitPrefix } from '../../model/net/cidr.ts';
 import { type AddressBody, addressKey } from '../../model/rows/address.ts';
 import { LINK_PREFIX } from '../../model/rows/link.ts';
-import type { Target } from '../../reconcile/target.ts';
-import { applyBatch, type BatchPlan, OK } from './batch.ts';
+import type { Change, Outcome, Target } from '../../reconcile/target.ts';
+import { applyBatch, type BatchPlan, OK, rowsTaken } from './batch.ts';
 import { watchDrift } from './drift.ts';
 import {
   type Address,
@@ -34,14 +34,15 @@ export function addressTarget(nl: NetlinkTransport): Target<AddressBody> {
           const body = wanted ?? found;
           if (body === undefined) return [];
           const { address, length } = splitPrefix(body.address);
-          const make = wanted ? putAddress : deleteAddress;
-          return [make(index(body.dev), address, length)];
+          const place = [index(body.dev), address, length] as const;
+          return [...(found ? [deleteAddress(...place)] : []), ...(wanted ? [putAddress(...place)] : [])];
         },
       };
       const removals = new Set(batch.filter(({ wanted }) => wanted === undefined).map(({ key }) => key));
       const before = removals.size > 0 ? await observe(nl, names) : undefined;
       const outcomes = await applyBatch(nl, batch, plan);
       if (before === undefined && outcomes.every((outcome) => outcome.ok)) return outcomes;
+      await replaceAutomatic(nl, batch, outcomes, plan);
       const after = await observe(nl, names);
       // With an IPv4 address the kernel removes the others of its prefix on the link (unless promote_secondaries is set).
       const lost = [...(before ?? [])].filter(([key]) => !after.has(key) && !removals.has(key));
@@ -69,14 +70,45 @@ export function addressTarget(nl: NetlinkTransport): Target<AddressBody> {
   };
 }
 
+/**
+ * The kernel gives a link that gets IPv6 while it is up the link-local address of its MAC, which may be the wanted one. That would be
+ * under duplicate address detection, and would go with the kernel's mind: ours takes its place.
+ */
+async function replaceAutomatic(
+  nl: NetlinkTransport,
+  batch: readonly Change<AddressBody>[],
+  outcomes: Outcome[],
+  plan: BatchPlan<AddressBody>,
+): Promise<void> {
+  const taken = rowsTaken(batch, outcomes);
+  if (taken.length === 0) return;
+  const automatic = new Set(
+    (await list(nl)).filter((one) => one.automatic).map(({ body }) => addressKey(body.dev, body.address)),
+  );
+  for (const i of taken) {
+    const change = batch[i];
+    if (change === undefined || !automatic.has(change.key)) continue;
+    const [outcome] = await applyBatch(nl, [{ ...change, found: change.wanted }], plan);
+    if (outcome) outcomes[i] = outcome;
+  }
+}
+
 async function observe(nl: NetlinkTransport, names: Map<number, string>): Promise<Map<string, AddressBody>> {
-  const found = new Map<string, AddressBody>();
+  const found = (await list(nl, names)).filter(({ automatic }) => !automatic);
+  return new Map(found.map(({ body }) => [addressKey(body.dev, body.address), body]));
+}
+
+/** All addresses of our links, the kernel's own too. */
+async function list(
+  nl: NetlinkTransport,
+  names?: Map<number, string>,
+): Promise<{ readonly body: AddressBody; readonly automatic: boolean }[]> {
+  const found = [];
   for (const link of await listOwnLinks(nl)) {
-    names.set(link.index, link.name);
+    names?.set(link.index, link.name);
     for (const address of await nl.dump(dumpAddresses(link.index), readAddress)) {
-      if (address.index !== link.index || address.automatic) continue;
-      const body = bodyOf(link.name, address);
-      found.set(addressKey(body.dev, body.address), body);
+      if (address.index !== link.index) continue;
+      found.push({ body: bodyOf(link.name, address), automatic: address.automatic });
     }
   }
   return found;

@@ -150,12 +150,23 @@ async function put(nl: NetlinkTransport, wanted: LinkBody): Promise<void> {
   const change = setLink(current.index, {
     mtu: wanted.mtu,
     alias: wanted.alias,
-    noAutoAddress: true,
     ...(wanted.mac === undefined || wanted.mac === current.mac ? {} : { mac: wanted.mac }),
   });
   await must(nl, change, title);
+  if (current.noAutoAddress !== true) await stopAutoAddress(nl, wanted.name);
   // After the above: a link that comes up makes itself a fe80:: address, unless it was told not to.
   if (wanted.up !== current.up) await must(nl, setLink(current.index, { up: wanted.up }), title);
+}
+
+/**
+ * A link below 1280 bytes has no IPv6 at all: the kernel takes everything of it away, refuses its settings (EAFNOSUPPORT) and
+ * begins anew when the MTU allows it again. So this comes after the MTU, in a message of its own, and only where there is IPv6.
+ */
+async function stopAutoAddress(nl: NetlinkTransport, name: string): Promise<void> {
+  const link = await findLink(nl, name);
+  if (link?.noAutoAddress !== false) return;
+  const message = setLink(link.index, { noAutoAddress: true });
+  await must(nl, message, `set link ${name} (addrgenmode none)`, 'EAFNOSUPPORT');
 }
 
 async function create(nl: NetlinkTransport, wanted: LinkBody, data: VxlanData): Promise<Link> {
