@@ -9,7 +9,7 @@ import type { Clock } from '../model/clock.ts';
  */
 const AFTER_MS = [300, 30_000];
 
-/** Gives back to the kernel what starting up took and running does not need. Each time stops the agent for some 50 ms. */
+/** Gives back to the kernel what starting up took and running does not need. Each time stops the agent: 20 ms in a small cluster, 0.25 s at 5,000 nodes. */
 export function giveBackMemory(converged: Promise<void>, clock: Clock): void {
   void converged.then(() => {
     for (const ms of AFTER_MS) clock.after(ms, collect);
