@@ -137,6 +137,18 @@ test('an id that another holds is refused with the words of whose it is; an unkn
   await clear();
 });
 
+test('a route by id loses its MTU again', async () => {
+  await pass(nexthops, only(nexthop()));
+  const narrow = route(nexthop(), '10.5.0.0/24', { mtu: 1250 });
+  const wide = route(nexthop());
+  for (const body of [narrow, wide, narrow, wide]) {
+    await pass(routes, onlyRoute(body));
+    assert.deepEqual(await pass(routes, onlyRoute(body)), [], 'the kernel has something else');
+    assert.equal(/ mtu 1250/.test(shown()), body.mtu === 1250);
+  }
+  await clear();
+});
+
 test('a route by id reads well, is looked up like any, and is not the same as a plain one', async () => {
   await pass(nexthops, only(nexthop()));
   const byId = route({ ...nexthop() }, '10.5.0.0/24', { mtu: 1400, source: '192.0.2.1' as Ip });

@@ -14,7 +14,7 @@ import {
   type Values,
   type Writer,
 } from '../attributes.ts';
-import { AF_INET, AF_INET6, NLM_F_DUMP, NLM_F_REQUEST } from '../constants.ts';
+import { AF_INET, AF_INET6, NLM_F_DUMP, NLM_F_REPLACE, NLM_F_REQUEST } from '../constants.ts';
 import { NetlinkError, type NetlinkTransport } from '../transport.ts';
 import { RTM_DELROUTE, RTM_GETROUTE, RTM_NEWROUTE } from './constants.ts';
 
@@ -185,7 +185,7 @@ export function newRoute(route: RouteSpec, flags: number): Buffer {
         flags: route.hops.length === 1 ? (route.hops[0]?.flags ?? 0) : 0,
       }),
     ROUTE,
-    wire(route),
+    wire(route, (flags & NLM_F_REPLACE) !== 0),
   );
 }
 
@@ -208,14 +208,17 @@ export function deleteRoute(
   });
 }
 
-function wire(route: RouteSpec): WireRoute {
+function wire(route: RouteSpec, replaces: boolean): WireRoute {
   const only = route.hops.length === 1 ? route.hops[0] : undefined;
+  // An IPv4 replacement by the same id that says nothing of metrics is given those of the route before it
+  // (net/ipv4/fib_semantics.c, fib_find_info_nh): empty ones say none.
+  const bare = replaces && only?.id !== undefined ? {} : undefined;
   return {
     dst: route.length === 0 ? undefined : route.dst,
     ...(only === undefined ? {} : wayOf(only, route.family)),
     priority: route.metric === 0 ? undefined : route.metric,
     source: route.source,
-    metrics: route.mtu === undefined ? undefined : { mtu: route.mtu },
+    metrics: route.mtu === undefined ? bare : { mtu: route.mtu },
     multipath:
       route.hops.length > 1 ? route.hops.map((hop) => ({ ...hop, family: route.family })) : undefined,
     table: route.table,
