@@ -1,12 +1,8 @@
 import { familyOf } from '../../model/net/ip.ts';
 import type { Problem } from '../../model/problem.ts';
+import { familyName } from './peer.ts';
 import { enabledTransports } from './registry.ts';
-import { type Self, underlayFamilies, underlayMtu } from './underlay.ts';
-
-/** The smallest MTU that a link with IPv6 may have (RFC 8200 section 5). */
-const LEAST_IPV6 = 1280;
-/** The smallest that every IPv4 host can take (RFC 791 section 3.1). */
-const LEAST_IPV4 = 576;
+import { LEAST_MTU, type Self, underlayFamilies, underlayMtu } from './underlay.ts';
 
 /**
  * MTU of pods on this node: the setting, or the smallest that all enabled transports carry over our underlay, so that `auto`
@@ -26,12 +22,12 @@ export function mtuProblems(self: Self): Problem[] {
   const problems: Problem[] = [];
   const largest = largestPodMtu(self);
   const mtu = podMtu(self);
-  const least = self.podCidrs.some((cidr) => familyOf(cidr) === 'ipv6') ? LEAST_IPV6 : LEAST_IPV4;
+  const family = self.podCidrs.some((cidr) => familyOf(cidr) === 'ipv6') ? 'ipv6' : 'ipv4';
+  const least = LEAST_MTU[family];
   if (mtu < least) {
-    const family = least === LEAST_IPV6 ? 'IPv6' : 'IPv4';
     problems.push({
       object: self.config.podMtu === undefined ? `Node ${self.name}` : 'setting podMtu',
-      message: `pods would have an MTU of ${mtu}, and ${family} needs ${least}`,
+      message: `pods would have an MTU of ${mtu}, and ${familyName(family)} needs ${least}`,
       hint: `raise the MTU of the underlay link (${underlayMtu(self)} now)`,
     });
   }

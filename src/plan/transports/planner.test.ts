@@ -178,10 +178,10 @@ test('what the kernel or this version lacks is told, and the rest works', () => 
   assert.equal(routeLines(later).length, 2);
 });
 
-test('a kernel without IPv6: next hops are the IPv4 addresses of the peers', () => {
+test('a kernel without IPv6: next hops are the network addresses of the peers’ IPv4 pods', () => {
   const missing = { ipv6: 'the kernel has no IPv6' };
   const planned = plan(planners, { config: { transport: 'vxlan' }, nodes: [n1, n2], missing });
-  assert.deepEqual(routeLines(planned), ['10.244.2.0/24 via 10.0.0.2 dev fl-vxlan onlink']);
+  assert.deepEqual(routeLines(planned), ['10.244.2.0/24 via 10.244.2.0 dev fl-vxlan onlink']);
   assert.ok(!rowsOf(planned, 'sysctl').some((row) => row.key.includes('ipv6')));
   assert.deepEqual(
     rowsOf(planned, 'address').map((row) => row.key),
@@ -228,6 +228,37 @@ test('while a route may still go by an old carrier its nexthop leads where the r
   assert.deepEqual(devs('vxlan', 1), ['fl-vxlan']);
   assert.deepEqual(devs('vxlan', 7), ['fl-v47-6jc']);
   assert.deepEqual(devs('layer2', 1), ['fl-vxlan']);
+});
+
+test('an underlay too small for IPv6 in vxlan: IPv4 pods go on, the link and its MTU are told', () => {
+  for (const [family, edge] of [
+    ['ipv4', 1330],
+    ['ipv6', 1350],
+  ] as const) {
+    const device = family === 'ipv4' ? 'fl-vxlan' : 'fl-vxlan6';
+    const at = (mtu: number, self = n1) =>
+      plan(planners, {
+        config: { transport: 'vxlan', underlayFamily: family },
+        nodes: [self, n2],
+        links: [eth0(self, { mtu })],
+      });
+    const enough = at(edge);
+    assert.deepEqual(enough.problems, []);
+    assert.equal(routeLines(enough).length, 2);
+    const small = at(edge - 1);
+    assert.deepEqual(routeLines(small), [`10.244.2.0/24 via 10.244.2.0 dev ${device} onlink`]);
+    assert.deepEqual(
+      rowsOf(small, 'neighbor').map(({ body }) => body.ip),
+      ['10.244.2.0'],
+    );
+    assert.equal(rowsOf(small, 'link')[0]?.body.mtu, 1279);
+    assert.ok(!rowsOf(small, 'sysctl').some((row) => row.key.includes('ipv6')));
+    assert.ok(!rowsOf(small, 'address').some((row) => row.key.includes('fe80')));
+    const told = new RegExp(`link ${device}: has MTU 1279 over eth0 with ${edge - 1}, and IPv6 needs 1280`);
+    assert.match(small.problems.join('\n'), told);
+    const withoutV6 = { ...n1, podCidrs: n1.podCidrs.slice(0, 1) };
+    assert.deepEqual(at(edge - 1, withoutV6).problems, [], 'nobody has IPv6 pods to reach');
+  }
 });
 
 test('an MTU that is too small for IPv6, or a setting too large for the transports', () => {

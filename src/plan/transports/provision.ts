@@ -41,6 +41,7 @@ export function provision(self: Self, index: NodeIndex): Provision {
       continue;
     }
     devices.set(carrier, device);
+    problems.push(...(device.problems ?? []));
     if (meant.has(carrier)) accepts.push(carrier);
   }
   return { accepts: accepts.sort(), uses: inUse, devices, problems };

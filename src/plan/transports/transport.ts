@@ -42,6 +42,7 @@ export interface Device {
   readonly rows: readonly Row[];
   /** Those of the rows without which nothing is received. */
   readonly ready: readonly RowRef[];
+  readonly problems?: readonly Problem[];
 }
 
 export interface PeerPlan {

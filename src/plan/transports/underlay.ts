@@ -97,6 +97,9 @@ export function underlayFamilies(self: Self): Family[] {
   return order.filter((family) => self.underlay[family] !== undefined);
 }
 
+/** The smallest MTU of a link with that family: RFC 791 section 3.1, RFC 8200 section 5. The kernel has no IPv6 on smaller ones. */
+export const LEAST_MTU: Readonly<Record<Family, number>> = { ipv4: 576, ipv6: 1280 };
+
 /** The smallest MTU among the underlay links; 1500 when there is none. */
 export function underlayMtu(self: Self): number {
   const mtus = FAMILIES.flatMap((family) => self.underlay[family]?.mtu ?? []);

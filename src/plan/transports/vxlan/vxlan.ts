@@ -1,6 +1,7 @@
 import type { Node } from '../../../model/cluster/node.ts';
 import { type Cidr, hostCidr, type IpPrefix, splitPrefix } from '../../../model/net/cidr.ts';
 import { type Family, familyOf, type Ip } from '../../../model/net/ip.ts';
+import type { Problem } from '../../../model/problem.ts';
 import { addressKey } from '../../../model/rows/address.ts';
 import { fdbKey } from '../../../model/rows/fdb.ts';
 import { LINK_ALIAS, linkKey } from '../../../model/rows/link.ts';
@@ -12,7 +13,7 @@ import { sysctlKey } from '../../../model/rows/sysctl.ts';
 import { nodeLinkLocal, nodeMac } from '../../nodes/identity.ts';
 import { familyName, pathMtu, peerAddress } from '../peer.ts';
 import type { Choice, Device, PeerPlan, Transport } from '../transport.ts';
-import { type Self, underlayFamilies } from '../underlay.ts';
+import { LEAST_MTU, type Self, underlayFamilies } from '../underlay.ts';
 import { carrierText, deviceName, parseCarrier, type VxlanCarrier } from './carrier.ts';
 
 /**
@@ -105,6 +106,7 @@ function device(carrier: VxlanCarrier, self: Self): Device | undefined {
     ready.push({ target: 'address', key });
   }
   if (self.missing.ipv6 !== undefined) return { rows, ready };
+  if (!carriesIpv6(carrier, self)) return { rows, ready, problems: tooSmallForIpv6(name, carrier, self) };
   const enabled = sysctlKey(`net/ipv6/conf/${name}/disable_ipv6`);
   const address = `${nodeLinkLocal(self.name)}/64` as IpPrefix;
   rows.push(
@@ -124,6 +126,24 @@ function device(carrier: VxlanCarrier, self: Self): Device | undefined {
     },
   );
   return { rows, ready: [...ready, { target: 'address', key: addressKey(name, address) }] };
+}
+
+/**
+ * The kernel has no IPv6 on a link below 1280 bytes, and a vxlan device cannot be larger than its underlay allows. IPv4 pods go on
+ * with IPv4 next hops.
+ */
+function carriesIpv6(carrier: VxlanCarrier, self: Self): boolean {
+  if (self.missing.ipv6 !== undefined) return false;
+  return deviceMtu(self.underlay[carrier.family]?.mtu ?? 0, carrier.family) >= LEAST_MTU.ipv6;
+}
+
+function tooSmallForIpv6(name: string, { family }: VxlanCarrier, self: Self): Problem[] {
+  const underlay = self.underlay[family];
+  if (!underlay || !self.podCidrs.some((prefix) => familyOf(prefix) === 'ipv6')) return [];
+  const mtu = `MTU ${deviceMtu(underlay.mtu, family)} over ${underlay.dev} with ${underlay.mtu}`;
+  const message = `has ${mtu}, and IPv6 needs ${LEAST_MTU.ipv6}: IPv6 pods are not reached through it`;
+  const hint = `raise the MTU of ${underlay.dev} to ${LEAST_MTU.ipv6 + vxlan.overhead(family)} or more`;
+  return [{ object: `link ${name}`, message, hint }];
 }
 
 /**
@@ -155,17 +175,18 @@ function peerRows(carrier: VxlanCarrier, self: Self, peer: Node, dst: Ip, prefix
   const dev = deviceName(carrier);
   const link: RowRef = { target: 'link', key: linkKey(dev) };
   const mac = nodeMac(peer.name);
-  // A kernel without IPv6 has no link-local next hops; the peer's own IPv4 address serves as one, on this device only.
-  const withoutV6 = self.missing.ipv6 !== undefined;
-  const hop = withoutV6 ? dst : nodeLinkLocal(peer.name);
+  const withV6 = carriesIpv6(carrier, self);
+  const carried = prefixes.filter((prefix) => withV6 || familyOf(prefix) === 'ipv4');
+  const [first] = carried;
+  if (first === undefined) return [];
+  // Without IPv6 there are no link-local next hops; the network address of the peer's pods serves as one, on this device only.
+  const hop = withV6 ? nodeLinkLocal(peer.name) : splitPrefix(first).address;
   const neighbor = neighborKey(dev, hop);
   const fdb = fdbKey(dev, mac);
   const needs: RowRef[] = [
     { target: 'neighbor', key: neighbor },
     { target: 'fdb', key: fdb },
   ];
-  const carried = prefixes.filter((prefix) => !withoutV6 || familyOf(prefix) === 'ipv4');
-  if (carried.length === 0) return [];
   const why = `Node ${peer.name} through vxlan to ${dst}`;
   const mtu = narrowed(carrier.family, self, peer);
   const rows: Row[] = [
