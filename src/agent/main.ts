@@ -21,7 +21,7 @@ import { agentMetrics } from './metrics/agent.ts';
 import { processMetrics } from './metrics/process.ts';
 import { Registry } from './metrics/registry.ts';
 import { OwnProblems } from './own-problems.ts';
-import { clusterTarget, machineTargets, openKernel, PLANNERS } from './parts.ts';
+import { clusterTarget, cniPlace, machineTargets, openKernel, PLANNERS } from './parts.ts';
 import { Signal } from './signal.ts';
 import { VERSION } from './version.ts';
 import { agentView } from './view.ts';
@@ -62,7 +62,7 @@ export async function runAgent(input: AgentInput): Promise<number> {
   const client = clientFor(values, clock);
   const nodeStatus = clusterTarget(client, node, clock);
   const sink = ownNodeEar(store, world, node, (object) => nodeStatus.nodeChanged(object));
-  startHostSource({ sink, netlink: kernel.route, cniDir: values['cni.dir'], clock, log });
+  startHostSource({ sink, netlink: kernel.route, ...cniPlace(values), clock, log });
   startKubeSources({ client, sink, clock, random, log, kinds: kindsFor(node) });
 
   const registry = new Registry();

@@ -64,6 +64,11 @@ export function machineTargets({ route, netfilter }: Kernel, values: Values): re
   ];
 }
 
+/** Where CNI configuration is, and which file of it is ours. */
+export function cniPlace(values: Values): { readonly cniDir: string; readonly ownCniFile: string } {
+  return { cniDir: values['cni.dir'], ownCniFile: values['cni.file'] };
+}
+
 /** What we say through the API server. */
 export function clusterTarget(client: KubeClient, nodeName: string, clock: Clock): NodeStatusTarget {
   return nodeStatusTarget({ client, nodeName, clock });

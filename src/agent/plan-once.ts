@@ -11,7 +11,7 @@ import { clientFor, kindsFor } from './cluster.ts';
 import { type AgentInput, configInput } from './input.ts';
 import { createLog } from './log.ts';
 import { Loop } from './loop.ts';
-import { clusterTarget, machineTargets, openKernel, PLANNERS } from './parts.ts';
+import { clusterTarget, cniPlace, machineTargets, openKernel, PLANNERS } from './parts.ts';
 
 const DEADLINE_MS = 20_000;
 
@@ -37,7 +37,7 @@ export async function planOnce(input: AgentInput): Promise<readonly PlannedChang
   const client = clientFor(values, clock);
   const sources = [
     config,
-    startHostSource({ sink: store, netlink: kernel.route, cniDir: values['cni.dir'], clock, log }),
+    startHostSource({ sink: store, netlink: kernel.route, ...cniPlace(values), clock, log }),
     startKubeSources({
       client,
       sink: store,

@@ -43,7 +43,7 @@ const link = (name: string) => world().links.objects.get(name);
 
 before(async () => {
   underlay();
-  source = startHostSource({ sink, netlink: nl, cniDir, clock });
+  source = startHostSource({ sink, netlink: nl, cniDir, ownCniFile: '05-fairlead.conflist', clock });
   await until('all is known', () => world().links.ready && world().kernel.ready && world().cni.ready);
 });
 after(() => {

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
-import { parseCni } from './cni.ts';
+import { parseCni, readCniFolder } from './cni.ts';
 
 const parse = (path: string, config: unknown) => parseCni(path, JSON.stringify(config));
 
@@ -45,4 +48,15 @@ test('what is no CNI configuration is left out', () => {
     '{"name":"x","plugins":[7]}',
   ])
     assert.equal(parseCni('/d/x.conf', text), undefined, text);
+});
+
+test('our own file does not count, by the name that the setting gives it', (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'fairlead-cni-'));
+  t.after(() => rmSync(dir, { recursive: true }));
+  const names = ['05-fairlead.conflist', '10-pods.conflist', '.hidden.conf', 'notes.txt'];
+  for (const name of names) writeFileSync(join(dir, name), '{"name":"x","type":"bridge"}');
+  const foreign = (own: string) =>
+    [...readCniFolder(dir, own).keys()].map((path) => path.slice(dir.length + 1));
+  assert.deepEqual(foreign('05-fairlead.conflist'), ['10-pods.conflist']);
+  assert.deepEqual(foreign('10-pods.conflist'), ['05-fairlead.conflist']);
 });

@@ -5,14 +5,12 @@ import type { ForeignCni } from '../../model/cluster/host.ts';
 import { describe } from '../../model/errors.ts';
 import type { HostSourceOptions } from './host.ts';
 
-/** Ours. */
-const OWN = '05-fairlead.conflist';
 const SUFFIXES = /\.(conf|conflist|json)$/;
 const QUIET = 20;
 /** A folder that is not there yet, or went away, is looked for again. */
 const RETRY = 2000;
 
-export function watchCni({ sink, cniDir, clock, log }: HostSourceOptions): { close(): void } {
+export function watchCni({ sink, cniDir, ownCniFile, clock, log }: HostSourceOptions): { close(): void } {
   let watcher: FSWatcher | undefined;
   let timer: { cancel(): void } | undefined;
   let told = '';
@@ -25,7 +23,7 @@ export function watchCni({ sink, cniDir, clock, log }: HostSourceOptions): { clo
     // Watched before it is read: nothing that comes in between is missed.
     watcher ??= open();
     try {
-      const files = readCniFolder(cniDir);
+      const files = readCniFolder(cniDir, ownCniFile);
       const text = JSON.stringify([...files]);
       if (text !== told) sink.replace('cni', files);
       told = text;
@@ -76,11 +74,11 @@ function folderExists(dir: string): boolean {
   }
 }
 
-/** By path. A folder that does not exist is empty; a file that is not CNI configuration (or half written) is left out. */
-export function readCniFolder(dir: string): Map<string, ForeignCni> {
+/** By path, without our own file `own`. A folder that does not exist is empty; a file that is not CNI configuration (or half written) is left out. */
+export function readCniFolder(dir: string, own: string): Map<string, ForeignCni> {
   const files = new Map<string, ForeignCni>();
   for (const name of namesIn(dir)) {
-    if (name === OWN || name.startsWith('.') || !SUFFIXES.test(name)) continue;
+    if (name === own || name.startsWith('.') || !SUFFIXES.test(name)) continue;
     const path = join(dir, name);
     const found = readCniFile(path);
     if (found) files.set(path, found);

@@ -16,6 +16,8 @@ export interface HostSourceOptions {
   readonly netlink: NetlinkTransport;
   /** Folder of CNI configuration files, `/etc/cni/net.d`. It need not exist. */
   readonly cniDir: string;
+  /** Name of the file in it that we write. */
+  readonly ownCniFile: string;
   readonly clock: Clock;
   readonly log?: HostLog;
 }
