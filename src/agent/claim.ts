@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { linkSync, mkdirSync, renameSync, unlinkSync } from 'node:fs';
+import { linkSync, mkdirSync, realpathSync, renameSync, unlinkSync } from 'node:fs';
 import { connect, type Server } from 'node:net';
-import { join } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { FairleadError } from '../model/errors.ts';
 
 export const SOCKET_NAME = 'agent.sock';
@@ -78,7 +78,22 @@ function agentRuns(stateDir: string): FairleadError {
   });
 }
 
+/** File systems of the kernel, in which nobody can make folders. */
+const KERNELS = ['/proc', '/sys'];
+
 function makeFolder(stateDir: string): void {
+  const place = whereItIs(resolve(stateDir));
+  const kernels = KERNELS.find((root) => place === root || place.startsWith(`${root}/`));
+  // Node.js never returns from a recursive mkdir there: the kernel says ENOENT, and it goes back to a parent that exists.
+  if (kernels !== undefined) {
+    throw new FairleadError(
+      'state-dir',
+      `the state folder ${stateDir} is in ${kernels}, which is the kernel's`,
+      {
+        hint: 'choose a writable --state-dir on a local file system, such as /run/fairlead',
+      },
+    );
+  }
   try {
     mkdirSync(stateDir, { recursive: true, mode: 0o700 });
   } catch (error) {
@@ -87,6 +102,16 @@ function makeFolder(stateDir: string): void {
       hint: 'choose a writable --state-dir',
       cause: error,
     });
+  }
+}
+
+/** Its path without symbolic links, as far as it exists. */
+function whereItIs(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    const parent = dirname(path);
+    return parent === path ? path : join(whereItIs(parent), basename(path));
   }
 }
 

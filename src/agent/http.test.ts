@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -66,6 +66,24 @@ describe('the socket', () => {
 
   it('whose path is too long is refused in clear words', async () => {
     await assert.rejects(claimSocket(createServer(), join(dir, 'x'.repeat(120))), /longer than 107 bytes/);
+  });
+
+  it("cannot be in the kernel's file systems, by whatever path", async () => {
+    symlinkSync('/proc', join(dir, 'link'));
+    for (const [place, root] of [
+      ['/proc/none/run', '/proc'],
+      ['/sys/none', '/sys'],
+      [join(dir, 'link/none/run'), '/proc'],
+      [`${dir}/../../../../proc/none/run`, '/proc'],
+    ] as const)
+      await assert.rejects(claimSocket(createServer(), place), {
+        code: 'state-dir',
+        message: `the state folder ${place} is in ${root}, which is the kernel's`,
+      });
+    const inside = join(dir, 'new/proc');
+    const server = createServer();
+    servers.push(server);
+    assert.equal(await claimSocket(server, inside), join(inside, 'agent.sock'), 'a name is no file system');
   });
 });
 
