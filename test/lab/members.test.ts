@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { eventually, Lab } from '../../src/lab/client.ts';
+import { defaultTopology } from '../../src/lab/topology/topology.ts';
 import { becomesConnected } from './support/expect.ts';
 
 test('a node joins and leaves; the others learn it, and forget it without a trace', async () => {
@@ -16,6 +17,29 @@ test('a node joins and leaves; the others learn it, and forget it without a trac
   await eventually(async () => assert.deepEqual(await routesOf(lab, 'n1'), before));
   await becomesConnected(lab);
   assert.ok(!(await lab.run('n1', 'bridge', 'fdb', 'show')).includes('198.51.100.12'));
+});
+
+test('names that `ip` has for words of its own are names like any', async () => {
+  const topology = defaultTopology();
+  const names = ['a', 'm', 'up', 'mtu', 'dev'];
+  const segments = topology.segments.map((segment, i) => ({
+    ...segment,
+    name: ['type', 'master', 'w'][i] ?? '',
+  }));
+  await using lab = await Lab.start({
+    topology: {
+      ...topology,
+      segments,
+      routers: [{ name: 'name', segments: ['type', 'master', 'w'] }],
+      nodes: names.map((name, i) => ({ name, segment: i % 2 === 0 ? 'type' : 'master', pods: 1 })),
+      outside: { segment: 'w' },
+    },
+  });
+  await becomesConnected(lab);
+  await lab.addNode({ name: 'alias', segment: 'type', pods: 1 });
+  await lab.settled();
+  await becomesConnected(lab);
+  await lab.removeNode('alias');
 });
 
 test('a node that comes back under its name with another address is followed', async () => {

@@ -98,7 +98,7 @@ export class PodWorker {
     if (!list) return;
     if (!this.#ns) {
       const name = this.#nsName;
-      await must(['sh', '-c', 'ip netns add "$1" && ip -n "$1" link set lo up', 'sh', name]);
+      await must(['sh', '-c', 'ip netns add "$1" && ip -n "$1" link set dev lo up', 'sh', name]);
       this.#ns = new NetNs(name);
     }
     const result = await this.node.cni.add(list, this.#attachment());

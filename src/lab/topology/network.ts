@@ -91,7 +91,7 @@ export class Network {
     const port = portName(node.name, UNDERLAY_LINK);
     const { mtu } = segmentNamed(this.topology, node.segment);
     await must(inNetns(node.segment, ['ip', '-batch', '-']), {
-      input: lines([`link set ${port} mtu ${mtu} master br0 up`]),
+      input: lines([`link set dev ${port} mtu ${mtu} master br0 up`]),
     });
     await this.configureNode(node);
   }
@@ -109,8 +109,8 @@ export class Network {
     if (node.sysctls) this.ns(node.name).sysctls(node.sysctls);
     await must(inNetns(node.name, ['ip', '-batch', '-']), {
       input: lines([
-        'link set lo up',
-        `link set ${UNDERLAY_LINK} mtu ${segment.mtu} up`,
+        'link set dev lo up',
+        `link set dev ${UNDERLAY_LINK} mtu ${segment.mtu} up`,
         ...addresses.map((a) => `address replace ${a} dev ${UNDERLAY_LINK}${nodad(a)}`),
         ...this.#routed(segment).map((cidr) => `route replace ${defaultRoute(cidr)}`),
       ]),
@@ -140,9 +140,9 @@ export class Network {
     await must(inNetns(name, ['ip', '-batch', '-']), {
       input: lines([
         // Multicast snooping would hold neighbour discovery back until a querier spoke.
-        `link add br0 mtu ${mtu} type bridge forward_delay 0 stp_state 0 mcast_snooping 0`,
-        'link set br0 up',
-        ...ports.map((port) => `link set ${port} mtu ${mtu} master br0 up`),
+        `link add name br0 mtu ${mtu} type bridge forward_delay 0 stp_state 0 mcast_snooping 0`,
+        'link set dev br0 up',
+        ...ports.map((port) => `link set dev ${port} mtu ${mtu} master br0 up`),
       ]),
     });
   }
@@ -151,7 +151,7 @@ export class Network {
     const commands = router.segments.flatMap((name) => {
       const segment = segmentNamed(this.topology, name);
       return [
-        `link set ${name} mtu ${segment.mtu} up`,
+        `link set dev ${name} mtu ${segment.mtu} up`,
         ...segment.cidrs.map((cidr) => {
           const address = `${gatewayOf(cidr)}/${splitPrefix(cidr).length}`;
           return `address add ${address} dev ${name}${nodad(address)}`;
@@ -160,7 +160,7 @@ export class Network {
     });
     this.ns(router.name).sysctls({ ...FORWARDS, ...(this.#v6 ? FORWARDS_V6 : {}) });
     await must(inNetns(router.name, ['ip', '-batch', '-']), {
-      input: lines(['link set lo up', ...commands]),
+      input: lines(['link set dev lo up', ...commands]),
     });
   }
 
@@ -168,8 +168,8 @@ export class Network {
     const segment = segmentNamed(this.topology, name);
     await must(inNetns(OUTSIDE, ['ip', '-batch', '-']), {
       input: lines([
-        'link set lo up',
-        `link set ${UNDERLAY_LINK} mtu ${segment.mtu} up`,
+        'link set dev lo up',
+        `link set dev ${UNDERLAY_LINK} mtu ${segment.mtu} up`,
         ...segment.cidrs.flatMap((cidr) => {
           const address = `${outsideAddress(cidr)}/${splitPrefix(cidr).length}`;
           return [`address add ${address} dev ${UNDERLAY_LINK}${nodad(address)}`];

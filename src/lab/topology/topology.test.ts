@@ -30,6 +30,7 @@ const wrong: readonly [string, Partial<Topology>, RegExp][] = [
   ['an unknown segment', { nodes: [{ ...node, segment: 'wire9' }] }, /no segment "wire9".*wire0/],
   ['a name that no link can have', { nodes: [{ ...node, name: 'a-very-long-name' }] }, /a-very-long-name/],
   ['one name twice', { nodes: [node, node] }, /"n1" is used twice/],
+  ["a name that a segment's bridge has", { nodes: [{ ...node, name: 'br0' }] }, /"br0" is used twice/],
   ['too many pods', { nodes: [{ ...node, pods: 1000 }] }, /node n1 pods 1000/],
   ['an address that is none', { nodes: [{ ...node, addresses: ['192.0.2.300'] }] }, /192\.0\.2\.300/],
   ['ranges that overlap', { clusterCidrs: ['192.0.2.0/25'] }, /192\.0\.2\.0\/25 overlaps 192\.0\.2\.0\/24/],

@@ -133,13 +133,16 @@ function prefixFor(segment: Segment, address: string): number {
 /** Names become namespaces, link names and Kubernetes names: the strictest of the three rules holds for all. */
 const NAME = /^[a-z]([a-z0-9-]{0,8}[a-z0-9])?$/;
 
+/** What the lab itself has: a machine, and links in the segments, whose ports have the machines' names. */
+const TAKEN = ['outside', 'lo', 'br0'];
+
 /** Checks a topology read from a file. Throws `bad-topology`, naming the field. */
 export function checkTopology(topology: Topology): Topology {
   if (topology.families.length === 0) throw bad('families is empty', 'write ipv4, ipv6 or both');
   const names = [...topology.segments, ...topology.routers, ...topology.nodes].map((x) => x.name);
   for (const [i, name] of names.entries()) {
     if (!NAME.test(name)) throw bad(`name "${name}"`, 'use 1 to 10 lower-case letters, digits and "-"');
-    if (names.indexOf(name) !== i || name === 'outside') throw bad(`name "${name}" is used twice`);
+    if (names.indexOf(name) !== i || TAKEN.includes(name)) throw bad(`name "${name}" is used twice`);
   }
   const cidrs = [...topology.segments.flatMap((s) => s.cidrs), ...topology.clusterCidrs];
   for (const [i, cidr] of cidrs.entries()) {
