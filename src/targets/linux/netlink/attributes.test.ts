@@ -3,7 +3,6 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import {
   attributes,
-  BadNetlink,
   be16,
   be32,
   be64,
@@ -30,6 +29,7 @@ import { createLink, type LinkSpec, readLink } from './rtnetlink/link.ts';
 import { putFdb, putNeighbor, readFdb, readNeighbor } from './rtnetlink/neighbor.ts';
 import { newRoute, type RouteSpec, readRoute } from './rtnetlink/route.ts';
 import { newRule, readRule } from './rtnetlink/rule.ts';
+import { BadNetlink } from './writer.ts';
 
 const INNER = attributes({ a: [1, u8], b: [2, text] });
 const ALL = attributes({

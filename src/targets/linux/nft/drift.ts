@@ -1,6 +1,6 @@
 /** Notifications of the nftables group: which of our rows somebody else touched. */
 import { NFT_TABLE, nftChainKey, nftElementKey, nftSetKey } from '../../../model/rows/nft.ts';
-import { BadNetlink, type NetlinkMessage } from '../netlink/attributes.ts';
+import type { NetlinkMessage } from '../netlink/attributes.ts';
 import {
   NFPROTO_INET,
   NFT_MSG_DELCHAIN,
@@ -18,6 +18,7 @@ import {
 import { ELEMENTS, readElements } from '../netlink/nftables/elements.ts';
 import { bodyOf, CHAIN, familyOf, RULE, TABLE } from '../netlink/nftables/objects.ts';
 import { isRangeConcatenation, SET } from '../netlink/nftables/sets.ts';
+import { BadNetlink } from '../netlink/writer.ts';
 import type { Known } from './known.ts';
 
 const NONE: readonly string[] = [];

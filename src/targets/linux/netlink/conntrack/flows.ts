@@ -3,7 +3,6 @@ import { familyOf, type Ip } from '../../../../model/net/ip.ts';
 import {
   afterHeader,
   attributes,
-  BadNetlink,
   be16,
   be32,
   encode,
@@ -15,6 +14,7 @@ import {
 } from '../attributes.ts';
 import { AF_INET, AF_INET6, AF_UNSPEC, NLM_F_DUMP, NLM_F_REQUEST } from '../constants.ts';
 import type { NetlinkOutcome, NetlinkTransport } from '../transport.ts';
+import { BadNetlink } from '../writer.ts';
 
 const NFNL_SUBSYS_CTNETLINK = 1;
 const IPCTNL_MSG_CT_GET = (NFNL_SUBSYS_CTNETLINK << 8) | 1;

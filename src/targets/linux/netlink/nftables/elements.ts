@@ -18,17 +18,9 @@ import {
   parseNftRange,
   parseNftValue,
 } from '../../../../model/rows/nft-values.ts';
-import {
-  attributes,
-  BadNetlink,
-  be32,
-  list,
-  type NetlinkMessage,
-  nested,
-  text,
-  type Values,
-} from '../attributes.ts';
+import { attributes, be32, list, type NetlinkMessage, nested, text, type Values } from '../attributes.ts';
 import { NLM_F_CREATE, NLM_F_DUMP } from '../constants.ts';
+import { BadNetlink } from '../writer.ts';
 import {
   NFT_MSG_DELSETELEM,
   NFT_MSG_GETSETELEM,

@@ -3,7 +3,8 @@
  * What the kernel reports in other words (defaults, doubled registers) is brought to one normal form here.
  */
 import type { NftExpr } from '../../../../model/rows/nft.ts';
-import { attributes, BadNetlink, be16, be32, type Schema, type Table, text, u8 } from '../attributes.ts';
+import { attributes, be16, be32, type Schema, type Table, text, u8 } from '../attributes.ts';
+import { BadNetlink } from '../writer.ts';
 import { be64Number, bit, bits, constant, hex, named, register, verdict } from './values.ts';
 
 type Kind = NftExpr['expr'];

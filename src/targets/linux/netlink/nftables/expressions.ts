@@ -1,6 +1,7 @@
 /** Rules' expressions on the wire, by the table of all kinds. */
 import type { NftExpr } from '../../../../model/rows/nft.ts';
-import { BadNetlink, type Codec, eachAttribute, text } from '../attributes.ts';
+import { type Codec, eachAttribute, text } from '../attributes.ts';
+import { BadNetlink } from '../writer.ts';
 import { type Fields, VARIANTS, type Variant } from './expression-table.ts';
 
 const NFTA_EXPR_NAME = 1;

@@ -5,7 +5,6 @@ import { checkNftComment } from '../../../../model/rows/nft-values.ts';
 import {
   afterHeader,
   attributes,
-  BadNetlink,
   be32,
   type Codec,
   encode,
@@ -18,6 +17,7 @@ import {
   type ValuesOf,
 } from '../attributes.ts';
 import { NLM_F_APPEND, NLM_F_CREATE, NLM_F_DUMP, NLM_F_REQUEST } from '../constants.ts';
+import { BadNetlink } from '../writer.ts';
 import {
   NFGEN_HEADER,
   NFNL_MSG_BATCH_BEGIN,

@@ -2,8 +2,9 @@
 import { FairleadError } from '../../../../model/errors.ts';
 import { NFT_TABLE, type NftSet, type NftType } from '../../../../model/rows/nft.ts';
 import { checkNftComment, NFT_VALUES } from '../../../../model/rows/nft-values.ts';
-import { attributes, BadNetlink, be32, list, type NetlinkMessage, nested, raw, text } from '../attributes.ts';
+import { attributes, be32, list, type NetlinkMessage, nested, raw, text } from '../attributes.ts';
 import { NLM_F_CREATE, NLM_F_DUMP } from '../constants.ts';
+import { BadNetlink } from '../writer.ts';
 import {
   NFPROTO_INET,
   NFT_DATA_VERDICT,

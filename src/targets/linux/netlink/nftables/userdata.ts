@@ -2,7 +2,8 @@
  * What nft keeps beside the kernel's own data so that `nft list` can show it: comments, byte order of set keys. A row of u8 type,
  * u8 length, value (libnftnl, udata.h); the kernel does not look into it.
  */
-import { BadNetlink, type Codec } from '../attributes.ts';
+import type { Codec } from '../attributes.ts';
+import { BadNetlink } from '../writer.ts';
 
 /** Values by type: text ends in a zero byte, numbers are 32 bits in host order. */
 export type UserData = ReadonlyMap<number, Uint8Array>;

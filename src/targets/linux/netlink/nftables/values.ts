@@ -1,6 +1,7 @@
 /** Codecs of payloads that only nftables has. */
 import type { NftVerdict } from '../../../../model/rows/nft.ts';
-import { attributes, BadNetlink, be32, type Codec, eachAttribute, nested, raw, text } from '../attributes.ts';
+import { attributes, be32, type Codec, eachAttribute, nested, raw, text } from '../attributes.ts';
+import { BadNetlink } from '../writer.ts';
 
 /** A number by name; a number without a name cannot be read. */
 export function named<const N extends Readonly<Record<string, number>>>(

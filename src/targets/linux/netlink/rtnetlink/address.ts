@@ -1,17 +1,8 @@
 /** Addresses of links (rtnetlink(7) RTM_*ADDR, linux/if_addr.h). */
 import { familyOf } from '../../../../model/net/ip.ts';
-import {
-  afterHeader,
-  attributes,
-  encode,
-  ip,
-  type NetlinkMessage,
-  text,
-  u8,
-  u32,
-  type Writer,
-} from '../attributes.ts';
+import { afterHeader, attributes, encode, ip, type NetlinkMessage, text, u8, u32 } from '../attributes.ts';
 import { AF_INET, AF_INET6, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REQUEST } from '../constants.ts';
+import type { Writer } from '../writer.ts';
 import { RTM_DELADDR, RTM_GETADDR, RTM_NEWADDR } from './constants.ts';
 
 const IFADDRMSG = 8;

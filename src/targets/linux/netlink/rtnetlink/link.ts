@@ -17,10 +17,10 @@ import {
   u16,
   u32,
   type Values,
-  type Writer,
 } from '../attributes.ts';
 import { NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REQUEST } from '../constants.ts';
 import type { NetlinkTransport } from '../transport.ts';
+import type { Writer } from '../writer.ts';
 import { RTM_DELLINK, RTM_GETLINK, RTM_NEWLINK } from './constants.ts';
 
 export const IFF_UP = 0x1;

@@ -1,16 +1,6 @@
 /** Neighbours (ARP, NDP) and forwarding entries of vxlan devices, which share RTM_*NEIGH (linux/neighbour.h). */
 import { familyOf } from '../../../../model/net/ip.ts';
-import {
-  afterHeader,
-  attributes,
-  be16,
-  encode,
-  ip,
-  mac,
-  type NetlinkMessage,
-  u32,
-  type Writer,
-} from '../attributes.ts';
+import { afterHeader, attributes, be16, encode, ip, mac, type NetlinkMessage, u32 } from '../attributes.ts';
 import {
   AF_BRIDGE,
   AF_INET,
@@ -20,6 +10,7 @@ import {
   NLM_F_REPLACE,
   NLM_F_REQUEST,
 } from '../constants.ts';
+import type { Writer } from '../writer.ts';
 import { RTM_DELNEIGH, RTM_GETNEIGH, RTM_NEWNEIGH } from './constants.ts';
 
 const NDMSG = 12;

@@ -1,16 +1,8 @@
 /** Nexthop objects (linux/nexthop.h; kernels from 5.3). */
 import { familyOf } from '../../../../model/net/ip.ts';
-import {
-  afterHeader,
-  attributes,
-  encode,
-  ip,
-  type NetlinkMessage,
-  u16,
-  u32,
-  type Writer,
-} from '../attributes.ts';
+import { afterHeader, attributes, encode, ip, type NetlinkMessage, u16, u32 } from '../attributes.ts';
 import { AF_INET, AF_INET6, AF_UNSPEC, NLM_F_DUMP, NLM_F_REQUEST } from '../constants.ts';
+import type { Writer } from '../writer.ts';
 import { RTM_DELNEXTHOP, RTM_GETNEXTHOP, RTM_NEWNEXTHOP } from './constants.ts';
 
 const NHMSG = 8;

@@ -3,7 +3,6 @@ import { type Family, familyOf } from '../../../../model/net/ip.ts';
 import {
   afterHeader,
   attributes,
-  BadNetlink,
   type Codec,
   encode,
   ip,
@@ -12,10 +11,10 @@ import {
   u16,
   u32,
   type Values,
-  type Writer,
 } from '../attributes.ts';
 import { AF_INET, AF_INET6, NLM_F_DUMP, NLM_F_REPLACE, NLM_F_REQUEST } from '../constants.ts';
 import { NetlinkError, type NetlinkTransport } from '../transport.ts';
+import { BadNetlink, type Writer } from '../writer.ts';
 import { RTM_DELROUTE, RTM_GETROUTE, RTM_NEWROUTE } from './constants.ts';
 
 const RTMSG = 12;

@@ -1,17 +1,8 @@
 /** Policy routing rules (RTM_*RULE, linux/fib_rules.h). */
 import type { Family } from '../../../../model/net/ip.ts';
-import {
-  afterHeader,
-  attributes,
-  encode,
-  ip,
-  type NetlinkMessage,
-  text,
-  u8,
-  u32,
-  type Writer,
-} from '../attributes.ts';
+import { afterHeader, attributes, encode, ip, type NetlinkMessage, text, u8, u32 } from '../attributes.ts';
 import { AF_INET, AF_INET6, NLM_F_CREATE, NLM_F_DUMP, NLM_F_REQUEST } from '../constants.ts';
+import type { Writer } from '../writer.ts';
 import { RTM_DELRULE, RTM_GETRULE, RTM_NEWRULE } from './constants.ts';
 
 const FIB_RULE_HDR = 12;
