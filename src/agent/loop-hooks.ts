@@ -1,13 +1,13 @@
 import type { Status } from '../model/api.ts';
 import type { Clock } from '../model/clock.ts';
-import type { Log } from './log.ts';
+import { atEndOfTurn, type Log } from './log.ts';
 import type { LoopHooks } from './loop.ts';
 import type { AgentMetrics } from './metrics/agent.ts';
 
 /** Connects the loop with log and metrics. */
 export function loopHooks(log: Log, metrics: AgentMetrics): LoopHooks {
   return {
-    log: (level, message, fields) => log[level](fields, message),
+    log: atEndOfTurn(log),
     decided(target, decisions, milliseconds) {
       let failures = 0;
       let slowest = 0;

@@ -1,8 +1,12 @@
 import type { Closer } from '../reconcile/target.ts';
 
-/** Tells several listeners that something is different; they look for themselves what. */
+/**
+ * Tells several listeners that something is different; they look for themselves what. At most once a turn of the event loop and after the
+ * work of that turn, so that telling never stands between an event and the kernel.
+ */
 export class Signal {
   readonly #listeners = new Set<() => void>();
+  #scheduled = false;
 
   on(listener: () => void): Closer {
     this.#listeners.add(listener);
@@ -10,6 +14,11 @@ export class Signal {
   }
 
   readonly emit = (): void => {
-    for (const listener of [...this.#listeners]) listener();
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(() => {
+      this.#scheduled = false;
+      for (const listener of [...this.#listeners]) listener();
+    });
   };
 }
