@@ -12,6 +12,7 @@ import { mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { Agent, request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { nodeName, nodeObject, podCidrs } from './cluster.ts';
 import { cpuSeconds, rssMegabytes } from './process-cost.ts';
@@ -19,6 +20,8 @@ import { ip, until } from './tools.ts';
 import { type KernelWatch, watchKernel } from './watch-kernel.ts';
 
 const LINK = 'eth0';
+/** Between two changes. */
+const PAUSE_MS = 20;
 const { values } = parseArgs({
   options: {
     nodes: { type: 'string', default: '50,5000' },
@@ -127,7 +130,7 @@ function start(command: string, names: Readonly<Record<string, string>>): ChildP
   });
 }
 
-/** Moves one Node after another to new pod prefixes: deleted and made again, from just before the request to the last route. */
+/** Moves one Node after another to new pod prefixes: deleted and made again, from just before its making is asked for to its last route. */
 async function changes(
   server: { url: string; token: string },
   kernel: KernelWatch,
@@ -138,24 +141,15 @@ async function changes(
   for (let i = 0; i < Number(values.changes); i++) {
     const index = 1 + ((i * 37) % (size - 1));
     const generation = 1 + Math.floor(i / (size - 1));
-    await call(server, 'DELETE', `/api/v1/nodes/${nodeName(index)}`);
+    const old = podCidrs({ index, generation: generation - 1 }).slice(0, families);
     const wanted = podCidrs({ index, generation }).slice(0, families);
+    await call(server, 'DELETE', `/api/v1/nodes/${nodeName(index)}`);
+    await kernel.settled(old, false);
+    // A change of its own, not the tail of the one before.
+    await setTimeout(PAUSE_MS);
     const begun = performance.now();
     await call(server, 'POST', '/api/v1/nodes', nodeObject({ index, generation }));
-    await until(
-      `route to ${wanted.join(' ')}`,
-      () => wanted.every((prefix) => kernel.podRoutes.has(prefix)),
-      30_000,
-      0,
-    );
-    if (process.env.BENCH_DEBUG)
-      console.log(
-        index,
-        generation,
-        wanted,
-        wanted.map((p) => kernel.podRoutes.get(p)),
-        begun,
-      );
+    await kernel.settled(wanted, true);
     latencies.push(Math.max(...wanted.map((prefix) => kernel.podRoutes.get(prefix) ?? 0)) - begun);
   }
   return latencies;

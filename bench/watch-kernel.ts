@@ -19,16 +19,31 @@ export interface KernelWatch {
   readonly podRoutes: Map<string, number>;
   /** Some notifications were lost: the counts are too low. */
   lost: boolean;
+  /** Resolves once these prefixes all have a route (`present`), or none has. Rejects after 30 s. */
+  settled(prefixes: readonly string[], present: boolean): Promise<void>;
   close(): void;
 }
 
 export function watchKernel(): KernelWatch {
   const netlink = openNetlink(0);
+  let moved = () => {};
   const watch: KernelWatch = {
     first: 0,
     last: 0,
     podRoutes: new Map(),
     lost: false,
+    async settled(prefixes, present) {
+      const timer = setTimeout(() => moved(), 30_000);
+      const begun = performance.now();
+      while (!prefixes.every((prefix) => watch.podRoutes.has(prefix) === present)) {
+        if (performance.now() - begun > 30_000)
+          throw new Error(`routes to ${prefixes.join(' ')} did not settle`);
+        await new Promise<void>((resolve) => {
+          moved = resolve;
+        });
+      }
+      clearTimeout(timer);
+    },
     close: () => netlink.close(),
   };
   netlink.subscribe(
@@ -41,6 +56,7 @@ export function watchKernel(): KernelWatch {
         const dst = `${route.dst}/${route.length}`;
         if (message.type === RTM_DELROUTE) watch.podRoutes.delete(dst);
         else watch.podRoutes.set(dst, now);
+        moved();
       } else if (message.type !== RTM_NEWNEIGH) return;
       watch.last = now;
       if (watch.first === 0) watch.first = now;
