@@ -13,8 +13,8 @@ export interface Command {
   run(args: Arguments): Promise<number>;
 }
 
-/** Exit codes: 0 done · 1 could not · 2 wrong usage or settings · 3 done, and something is not as it should be. */
-export const EXIT = { done: 0, failed: 1, usage: 2, notWell: 3 } as const;
+/** Exit codes: 0 done · 1 could not · 2 wrong usage or settings · 3 done, and something is not as it should be · 4 the agent is there and does not answer. */
+export const EXIT = { done: 0, failed: 1, usage: 2, notWell: 3, noAnswer: 4 } as const;
 
 export const OUTPUT: Flag = {
   name: 'output',

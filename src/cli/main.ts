@@ -34,7 +34,7 @@ function overview(): string {
     ...lines,
     `  ${'lab …'.padEnd(16)}A whole cluster in network namespaces (fairlead lab --help).`,
     '',
-    'fairlead COMMAND --help tells more. Exit codes: 0 done, 1 could not, 2 wrong usage or settings, 3 done but not all is well.',
+    'fairlead COMMAND --help tells more. Exit codes: 0 done, 1 could not, 2 wrong usage or settings, 3 done but not all is well, 4 the agent does not answer.',
   ].join('\n');
 }
 
@@ -51,6 +51,12 @@ function helpOf(command: Command): string {
   ].join('\n');
 }
 
+function exitCodeOf(error: unknown): number {
+  const code = error instanceof FairleadError ? error.code : '';
+  if (code === 'no-answer') return EXIT.noAnswer;
+  return code === 'usage' || code === 'bad-settings' ? EXIT.usage : EXIT.failed;
+}
+
 /** A reader that has seen enough (`| head`) is not a mistake. */
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(error.code === 'EPIPE' ? EXIT.done : EXIT.failed);
@@ -63,7 +69,6 @@ main(process.argv.slice(2)).then(
   (error: unknown) => {
     process.stderr.write(`fairlead: ${describe(error)}\n`);
     if (!(error instanceof FairleadError) && error instanceof Error) process.stderr.write(`${error.stack}\n`);
-    const usage = error instanceof FairleadError && (error.code === 'usage' || error.code === 'bad-settings');
-    process.exitCode = usage ? EXIT.usage : EXIT.failed;
+    process.exitCode = exitCodeOf(error);
   },
 );
