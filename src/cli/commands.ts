@@ -41,13 +41,15 @@ const agent: Command = {
 const status: Command = {
   name: 'status',
   summary: 'What the agent keeps true, what it could not do and why.',
+  details: () =>
+    'Exit code 0: ready, without problems. 3: not ready, or there are problems. 4: the agent does not answer.',
   flags: [OUTPUT, { name: 'watch', short: 'w', doc: 'Print again at every change.' }, ...SOCKET],
   positionals: 0,
   async run(args) {
     if (!args.flags.has('watch')) {
       const now = await clientOf(args).get<Status>('/v1/status');
       print(args, now, (s) => statusText(s, Date.now()));
-      return now.state === 'ready' ? EXIT.done : EXIT.notWell;
+      return now.state === 'ready' && now.problems.length === 0 ? EXIT.done : EXIT.notWell;
     }
     for await (const now of clientOf(args).lines<Status>('/v1/watch')) {
       const clear = process.stdout.isTTY ? '\x1b[H\x1b[2J' : '';

@@ -5,7 +5,7 @@ import { moment, paint, span, table } from './table.ts';
 export function statusText(status: Status, now: number): string {
   const parts = [headline(status, now), sources(status, now), targets(status), pairs(status)];
   const bad = status.targets.flatMap((t) => t.rows.filter((row) => row.state !== 'done'));
-  if (bad.length > 0) parts.push(rows(bad, now));
+  if (bad.length > 0) parts.push(rows(bad, now), held(bad));
   for (const target of status.targets) {
     if (target.error) parts.push(`${paint('red', `cannot read ${target.name}`)}: ${target.error}`);
   }
@@ -22,7 +22,9 @@ export function statusText(status: Status, now: number): string {
 function headline(status: Status, now: number): string {
   const style = status.state === 'ready' ? 'green' : status.state === 'degraded' ? 'red' : 'yellow';
   const mtu = status.podMtu === undefined ? '' : `, pod MTU ${status.podMtu}`;
-  return `${paint('bold', `Node ${status.node}`)}: ${paint(style, status.state)}, agent ${status.version} up ${span(status.started, now)}${mtu}`;
+  const count = status.problems.length;
+  const problems = count === 0 ? '' : `, ${paint('yellow', `${count} problem${count === 1 ? '' : 's'}`)}`;
+  return `${paint('bold', `Node ${status.node}`)}: ${paint(style, status.state)}${problems}, agent ${status.version} up ${span(status.started, now)}${mtu}`;
 }
 
 function sources(status: Status, now: number): string {
@@ -61,6 +63,14 @@ function pairs(status: Status): string {
   );
 }
 
+/** Why rows are not removed: the gate's reason once, not in each of them. */
+function held(list: readonly RowStatus[]): string {
+  const reasons = new Set(list.filter((row) => row.state === 'held').map((row) => row.message ?? ''));
+  return [...reasons]
+    .map((reason) => `${paint('yellow', 'held')}: nothing is removed, because ${reason}`)
+    .join('\n');
+}
+
 /** Rows that are not as wanted, with the kernel's own words and the next try. */
 export function rows(list: readonly RowStatus[], now: number): string {
   return table(
@@ -69,7 +79,7 @@ export function rows(list: readonly RowStatus[], now: number): string {
       `${row.target} ${row.key}`,
       row.state === 'failed' ? paint('red', row.state) : row.state,
       row.why,
-      row.message ?? '',
+      row.state === 'held' ? '' : (row.message ?? ''),
       row.nextTry === undefined
         ? ''
         : row.nextTry > now

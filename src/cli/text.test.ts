@@ -83,10 +83,40 @@ const STATUS: Status = {
   pairs: [{ node: 'n3', transport: 'vxlan', reason: 'n3 is not on-link' }],
 };
 
+it('status says once why removals are held', () => {
+  const held = (key: string) =>
+    ({
+      target: 'route',
+      key,
+      why: 'ours, and nothing asks for it',
+      state: 'held',
+      message: 'source nodes is away',
+    }) as const;
+  const [route] = STATUS.targets;
+  assert.ok(route);
+  const rows = [held('10.1.3.0/24'), held('10.1.4.0/24')];
+  const text = statusText(
+    {
+      ...STATUS,
+      problems: [],
+      targets: [{ ...route, wanted: 0, done: 0, waiting: 0, failed: 0, extra: 2, rows }],
+    },
+    NOW,
+  );
+  assert.match(text, /^Node n1: degraded, agent/);
+  assert.equal(
+    text.match(/^route 10\.1\.\d\.0\/24 +held +ours, and nothing asks for it$/gm)?.length,
+    2,
+    text,
+  );
+  assert.equal(text.match(/source nodes is away/g)?.length, 1);
+  assert.match(text, /\n\nheld: nothing is removed, because source nodes is away$/);
+});
+
 it('status says first what is not well', () => {
   assert.equal(
     statusText(STATUS, NOW),
-    `Node n1: degraded, agent 1.0.0 up 2 h, pod MTU 1450
+    `Node n1: degraded, 1 problem, agent 1.0.0 up 2 h, pod MTU 1450
 
 SOURCE  STATE  SINCE   OBJECTS  REASON
 config  ready  60 s    1

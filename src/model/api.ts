@@ -53,8 +53,8 @@ export interface RowStatus {
   readonly target: TargetName;
   readonly key: string;
   readonly why: string;
-  readonly state: 'done' | 'pending' | 'waiting' | 'failed' | 'removing';
-  /** The kernel's own words, or what it waits for. */
+  readonly state: 'done' | 'pending' | 'waiting' | 'failed' | 'removing' | 'held';
+  /** The kernel's own words, what it waits for, or why its removal is `held`. */
   readonly message?: string;
   readonly attempts?: number;
   readonly nextTry?: number;

@@ -131,7 +131,7 @@ test('what was there before is found, kept when wanted, removed when not, and on
   assert.deepEqual([wanted, done, extra], [2, 2, 1]);
   assert.deepEqual(
     rows.map((r) => [r.key, r.state, r.message]),
-    [['stale', 'removing', 'planner p waits for source nodes']],
+    [['stale', 'held', 'planner p waits for source nodes']],
   );
   reconciler.gate(() => undefined);
   reconciler.step();

@@ -50,7 +50,9 @@ export function rowStatus(keeper: Keeper, clock: Clock, key: string): RowStatus 
   const last = queue.last(key);
   if (last) return { ...head, state: 'failed', message: last.message, attempts: last.attempts };
   if (action === 'remove') {
-    return { ...head, state: 'removing', ...(keeper.hold ? { message: keeper.hold } : {}) };
+    return keeper.hold === undefined
+      ? { ...head, state: 'removing' }
+      : { ...head, state: 'held', message: keeper.hold };
   }
   return { ...head, state: 'pending' };
 }
