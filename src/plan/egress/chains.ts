@@ -8,6 +8,7 @@ import { clampMss, goBack, jump, masquerade } from '../nft/statement.ts';
 import type { Self } from '../transports/underlay.ts';
 import {
   CLAMP_CHAIN,
+  CLAMP_PODS_CHAIN,
   excludeSet,
   FROM_PODS_CHAIN,
   MASQUERADE_CHAIN,
@@ -42,19 +43,19 @@ export function podFamilies(self: Self): readonly Family[] {
  */
 export function masqueradeChains(self: Self, podLengths: PodLengths): RowOf<'nft'>[] {
   const entry = self.podCidrs.map((cidr) =>
-    rule([is(saddr(familyOf(cidr)), cidr), jump(FROM_PODS_CHAIN)], `from pods of ${self.name}`),
+    rule([is(saddr(familyOf(cidr)), cidr), jump(MASQUERADE_CHAIN)], `from pods of ${self.name}`),
   );
   const rules = podFamilies(self).flatMap((family) => exemptions(family, podLengths(family)));
   return [
     chainRow('pods reach the outside under the address of their node', {
       kind: 'chain',
-      name: FROM_PODS_CHAIN,
+      name: MASQUERADE_CHAIN,
       hook: undefined,
       rules: [...rules, rule([masquerade('fully-random')], 'to the outside')],
     }),
     chainRow('pods reach the outside under the address of their node', {
       kind: 'chain',
-      name: MASQUERADE_CHAIN,
+      name: FROM_PODS_CHAIN,
       hook: { type: 'nat', hook: 'postrouting', priority: SRCNAT, policy: 'accept' },
       rules: entry,
     }),
@@ -76,19 +77,28 @@ function exemptions(family: Family, lengths: readonly number[]): NftRule[] {
   ];
 }
 
-/** Lowers the MSS of connections of our pods to what the routes of both directions carry; never raises it. */
-export function clampChain(self: Self): RowOf<'nft'> {
+/**
+ * Lowers the MSS of connections of our pods to what the routes of both directions carry; never raises it. Only the first packets of a
+ * connection get past the one rule of the entry: all others pay for a single comparison.
+ */
+export function clampChains(self: Self): RowOf<'nft'>[] {
+  const why = 'TCP fits the narrowest link of its path';
   const rules = self.podCidrs.flatMap((cidr) =>
-    ([saddr, daddr] as const).map((end) =>
-      rule([is(end(familyOf(cidr)), cidr), tcpFlags(['syn'], ['syn', 'rst']), clampMss]),
-    ),
+    ([saddr, daddr] as const).map((end) => rule([is(end(familyOf(cidr)), cidr), clampMss])),
   );
-  return chainRow('TCP fits the narrowest link of its path', {
-    kind: 'chain',
-    name: CLAMP_CHAIN,
-    hook: { type: 'filter', hook: 'forward', priority: MANGLE, policy: 'accept' },
-    rules,
-  });
+  const entry = rule(
+    [tcpFlags(['syn'], ['syn', 'rst']), jump(CLAMP_PODS_CHAIN)],
+    'first packets of connections',
+  );
+  return [
+    chainRow(why, { kind: 'chain', name: CLAMP_PODS_CHAIN, hook: undefined, rules }),
+    chainRow(why, {
+      kind: 'chain',
+      name: CLAMP_CHAIN,
+      hook: { type: 'filter', hook: 'forward', priority: MANGLE, policy: 'accept' },
+      rules: [entry],
+    }),
+  ];
 }
 
 export function masqueradeSets(self: Self, podLengths: PodLengths): RowOf<'nft'>[] {

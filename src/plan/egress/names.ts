@@ -1,10 +1,13 @@
 import type { Family } from '../../model/net/ip.ts';
 
-/** Names in our nftables table, as an operator sees them. */
-/** Not `masquerade`: that is a word of nft's language, and what it lists could not be read back. */
-export const MASQUERADE_CHAIN = 'from-pods';
-export const FROM_PODS_CHAIN = 'masquerade-pods';
+/**
+ * Names in our nftables table, as an operator sees them. Not `masquerade`: that is a word of nft's language, and what it lists could not be
+ * read back.
+ */
+export const FROM_PODS_CHAIN = 'from-pods';
+export const MASQUERADE_CHAIN = 'masquerade-pods';
 export const CLAMP_CHAIN = 'clamp-mss';
+export const CLAMP_PODS_CHAIN = 'clamp-mss-of-pods';
 
 const short = (family: Family): string => (family === 'ipv4' ? 'v4' : 'v6');
 

@@ -97,15 +97,18 @@ test('one family of pods, one family of sets', () => {
 });
 
 test('the clamp is its own setting', () => {
-  const clamp = (clampMss: boolean) =>
+  const clamp = (clampMss: boolean, name: string) =>
     chain(
       plan(planners, { config: { clampMss, masquerade: { enabled: false, exclude: [] } }, nodes: [n1] }),
-      'clamp-mss',
+      name,
     );
-  assert.equal(clamp(false), undefined);
-  const body = clamp(true);
+  assert.equal(clamp(false, 'clamp-mss'), undefined);
+  const entry = clamp(true, 'clamp-mss');
+  assert.ok(entry?.kind === 'chain');
+  assert.equal(entry.hook?.priority, -150);
+  assert.deepEqual(entry.rules.length, 1);
+  const body = clamp(true, 'clamp-mss-of-pods');
   assert.ok(body?.kind === 'chain');
-  assert.equal(body.hook?.priority, -150);
   assert.equal(body.rules.length, 4);
   assert.deepEqual(body.rules[0]?.exprs.slice(-3), [
     { expr: 'rt', key: 'tcpmss', dreg: 8 },

@@ -8,7 +8,7 @@ import { type NodeIndex, nodeIndex, noteNode } from '../nodes/node-index.ts';
 import { contains } from '../nodes/prefix.ts';
 import { nothing, type Planner, type UnitPlan } from '../planner.ts';
 import { type Self, selfOf } from '../transports/underlay.ts';
-import { clampChain, masqueradeChains, masqueradeSets, podFamilies } from './chains.ts';
+import { clampChains, masqueradeChains, masqueradeSets, podFamilies } from './chains.ts';
 import { excludeSet, nodeIpSet, podCidrSet } from './names.ts';
 
 /** `self` = chains and sets; `node/NAME` = what that node adds to the sets. */
@@ -71,7 +71,7 @@ function planSelf(self: Self, index: NodeIndex): UnitPlan {
   const lengths = (family: Family) => index.cidrs.lengths(family);
   if (masquerade.enabled)
     rows.push(...masqueradeSets(self, lengths), ...masqueradeChains(self, lengths), ...excludeElements(self));
-  if (clampMss) rows.push(clampChain(self));
+  if (clampMss) rows.push(...clampChains(self));
   return { rows };
 }
 

@@ -4,7 +4,7 @@ import { nftChainKey } from '../../model/rows/nft.ts';
 import { conditionKey } from '../../model/rows/node-status.ts';
 import type { Row, RowOf, RowRef } from '../../model/rows/row.ts';
 import type { World } from '../../model/world.ts';
-import { MASQUERADE_CHAIN } from '../egress/names.ts';
+import { FROM_PODS_CHAIN } from '../egress/names.ts';
 import { masquerades } from '../egress/planner.ts';
 import { nodeIndex, noteNode } from '../nodes/node-index.ts';
 import { nothing, type Planner, type UnitPlan } from '../planner.ts';
@@ -85,7 +85,7 @@ function deviceRefs(self: Self): RowRef[] {
 }
 
 function masqueradeRefs(self: Self): RowRef[] {
-  return masquerades(self) ? [{ target: 'nft', key: nftChainKey(MASQUERADE_CHAIN) }] : [];
+  return masquerades(self) ? [{ target: 'nft', key: nftChainKey(FROM_PODS_CHAIN) }] : [];
 }
 
 /** A kubelet calls its node Ready half a second after this file appears: it waits for all that packets need. */

@@ -5,7 +5,7 @@ import { nftChainKey } from '../../model/rows/nft.ts';
 import type { NextHop } from '../../model/rows/route.ts';
 import type { RowRef } from '../../model/rows/row.ts';
 import type { World } from '../../model/world.ts';
-import { FROM_PODS_CHAIN } from '../egress/names.ts';
+import { MASQUERADE_CHAIN } from '../egress/names.ts';
 import { masquerades } from '../egress/planner.ts';
 import { type NodeIndex, nodeIndex } from '../nodes/node-index.ts';
 import { choosePair } from '../transports/choice.ts';
@@ -151,7 +151,7 @@ function toOutside(self: Self, index: NodeIndex, start: PathStep, from: Ip, to: 
       ? `masquerades: ${to} sees the address of ${self.name}, not ${from}`
       : `${to} sees the source ${from}: ${kept}`;
   const row: RowRef | undefined =
-    isPod && masquerades(self) ? { target: 'nft', key: nftChainKey(FROM_PODS_CHAIN) } : undefined;
+    isPod && masquerades(self) ? { target: 'nft', key: nftChainKey(MASQUERADE_CHAIN) } : undefined;
   const where = holder === undefined ? `outside ${to}` : `node ${holder}`;
   return {
     steps: [
