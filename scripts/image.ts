@@ -55,7 +55,7 @@ function main(): void {
   });
   const work = mkdtempSync(join(tmpdir(), 'fairlead-image-'));
   try {
-    const layers = [nodeLayer(work), pluginLayer(values.plugins), programLayer()];
+    const layers = [nodeLayer(work), pluginLayer(values.plugins), programLayer(work)];
     write(layers, architecture, work, values.output);
   } finally {
     rmSync(work, { recursive: true, force: true });
@@ -89,8 +89,11 @@ function pluginLayer(dir: string): Layer {
   return { name: 'CNI plugins', files };
 }
 
-function programLayer(): Layer {
-  const files: Record<string, string> = {};
+function programLayer(work: string): Layer {
+  // The kernel itself starts the interpreter that the first line names: `kubectl exec … -- fairlead status` needs no shell.
+  const command = join(work, 'fairlead');
+  writeFileSync(command, `#!/fairlead/node\nrequire('/fairlead/fairlead.cjs');\n`);
+  const files: Record<string, string> = { '/fairlead/fairlead': command };
   for (const name of ['fairlead.cjs', 'socket.node']) {
     if (!existsSync(join(dist, name))) fail(`dist/${name} is missing: npm run build`);
     files[`/fairlead/${name}`] = join(dist, name);

@@ -56,6 +56,7 @@ it('holds Node.js, the program and the CNI plugins, and nothing else', () => {
   assert.match(printed, /image\.tar: \d+\.\d+ MB, image fairlead:/);
   assert.deepEqual(readdirSync(join(rootfs(), 'fairlead')).sort(), [
     'LICENSE',
+    'fairlead',
     'fairlead.cjs',
     'node',
     'socket.node',
@@ -87,6 +88,11 @@ describe('started from its own files', () => {
   it('tells its settings', () => {
     assert.match(chroot('agent', '--help'), /--vxlan-vni NUMBER/);
     assert.match(chroot('version'), /^fairlead \d+\.\d+\.\d+ /);
+  });
+
+  it('is one short word for `kubectl exec`, without a shell', () => {
+    const said = execFileSync('chroot', [rootfs(), '/fairlead/fairlead', 'version'], { encoding: 'utf8' });
+    assert.match(said, /^fairlead \d+\.\d+\.\d+ /);
   });
 
   it('installs the CNI plugins that are missing, and lets the others be', () => {
