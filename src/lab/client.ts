@@ -163,6 +163,11 @@ export class Lab {
     await this.call('configure', { config, node });
   }
 
+  /** Changes single settings by dotted name, on one node or all; `null` takes one away. */
+  async set(settings: Readonly<Record<string, unknown>>, node?: string): Promise<void> {
+    await this.call('set', { settings, node });
+  }
+
   addNode(node: Partial<TopologyNode> = {}): Promise<string> {
     return this.call('addNode', node);
   }

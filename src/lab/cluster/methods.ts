@@ -30,6 +30,10 @@ export function methodsOf(cluster: Cluster): Methods {
       const nodes = node === undefined ? cluster.nodes.values() : [cluster.node(node)];
       for (const each of nodes) each.configure(config);
     },
+    set: ({ node, settings }: { node?: string; settings: Readonly<Record<string, unknown>> }) => {
+      const nodes = node === undefined ? cluster.nodes.values() : [cluster.node(node)];
+      for (const each of nodes) each.set(settings);
+    },
     writeConfig: ({ node, text }: { node: string; text: string }) => cluster.node(node).writeConfig(text),
     startAgent: ({ node, env }: { node: string; env?: Record<string, string> }) =>
       cluster.node(node).agent.start(env),

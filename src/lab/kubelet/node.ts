@@ -7,12 +7,15 @@ import {
   type FSWatcher,
   mkdirSync,
   openSync,
+  readFileSync,
   renameSync,
   rmSync,
   watch,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { isMap, parseDocument } from 'yaml';
+import { FairleadError } from '../../model/errors.ts';
 import type { Family } from '../../model/net/ip.ts';
 import type { LabApi } from '../api/client.ts';
 import { ApiRelay } from '../api/relay.ts';
@@ -154,6 +157,27 @@ export class LabNode {
   /** Replaces the agent's configuration file; a running agent reads it live. */
   configure(config: Readonly<Record<string, unknown>>): void {
     this.writeConfig(`${JSON.stringify(config, undefined, 2)}\n`);
+  }
+
+  /** Changes single settings of that file, by dotted name; `null` takes one away. Throws when the file is not YAML. */
+  set(settings: Readonly<Record<string, unknown>>): void {
+    const path = join(this.dir, 'run/config.yaml');
+    const file = parseDocument(readFileSync(path, 'utf8'));
+    const [fault] = file.errors;
+    if (fault || !isMap(file.contents)) {
+      throw new FairleadError(
+        'lab-config',
+        `node ${this.name}: its configuration is not a table of settings`,
+        {
+          hint: 'write a whole one to /run/fairlead/config.yaml on it',
+        },
+      );
+    }
+    for (const [name, value] of Object.entries(settings)) {
+      if (value === null) file.deleteIn(name.split('.'));
+      else file.setIn(name.split('.'), value);
+    }
+    this.writeConfig(file.toString());
   }
 
   writeConfig(text: string): void {

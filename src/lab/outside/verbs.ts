@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { parse } from 'yaml';
 import { type Arguments, type Flag, parseFlags } from '../../cli/flags.ts';
 import { table } from '../../cli/table.ts';
 import { FairleadError } from '../../model/errors.ts';
@@ -134,6 +135,17 @@ export const VERBS: Readonly<Record<string, Verb>> = {
       return 0;
     },
   ),
+  configure: verb(
+    'KEY=VALUE… [--node N]',
+    "changes agents' settings live; KEY= takes one away",
+    [{ name: 'node', placeholder: 'N', doc: 'absent = all nodes' }],
+    99,
+    async (lab, { flags, positionals }) => {
+      if (positionals.length === 0) throw new FairleadError('usage', 'KEY=VALUE is missing: transport=vxlan');
+      await lab.ask('set', { settings: settingsOf(positionals), node: flags.get('node') });
+      return 0;
+    },
+  ),
   logs: verb('NODE', "a node's agent's log", [], 1, async (lab, { positionals: [name] }) => {
     requireRecord(lab.state);
     process.stdout.write(readFileSync(join(lab.state.dir, 'nodes', need(name, 'NODE'), 'agent.log'), 'utf8'));
@@ -146,6 +158,16 @@ export const VERBS: Readonly<Record<string, Verb>> = {
     return 0;
   }),
 };
+
+/** `vxlan.port=4789` as it stands in a configuration file; `null` = taken away. */
+function settingsOf(words: readonly string[]): Readonly<Record<string, unknown>> {
+  const pairs = words.map((word): [string, unknown] => {
+    const cut = word.indexOf('=');
+    if (cut < 1) throw new FairleadError('usage', `"${word}" is not KEY=VALUE`, { hint: 'transport=vxlan' });
+    return [word.slice(0, cut), parse(word.slice(cut + 1)) ?? null];
+  });
+  return Object.fromEntries(pairs);
+}
 
 function need(word: string | undefined, what: string): string {
   if (word === undefined) throw new FairleadError('usage', `${what} is missing`);
