@@ -7,13 +7,13 @@ import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { after, test } from 'node:test';
 import { type NftBody, nftChainKey, nftSetKey } from '../../src/model/rows/nft.ts';
-import { EXAMPLE_CHAIN, EXAMPLE_SETS, EXAMPLES } from '../../src/plan/nft/examples.ts';
 import { rule } from '../../src/plan/nft/rule.ts';
 import { NETLINK_NETFILTER } from '../../src/targets/linux/netlink/constants.ts';
 import { normalExpression } from '../../src/targets/linux/netlink/nftables/expressions.ts';
 import { readTable } from '../../src/targets/linux/netlink/nftables/readback.ts';
 import { openNetlink } from '../../src/targets/linux/netlink/socket.ts';
 import { nftTarget } from '../../src/targets/linux/nft.ts';
+import { EXAMPLE_CHAIN, EXAMPLE_SETS, EXAMPLES } from '../support/nft-examples.ts';
 
 const nl = openNetlink(NETLINK_NETFILTER);
 after(() => nl.close());
@@ -39,7 +39,7 @@ test('what nft makes of a text is what our builders make', async () => {
     assert.deepEqual(rule(parts).exprs.map(normalExpression), chain?.rules[i]?.exprs, text);
   }
   if (process.env.UPDATE_GOLDEN)
-    writeFileSync('src/plan/nft/examples.json', `${JSON.stringify(golden, undefined, 1)}\n`);
+    writeFileSync('test/support/nft-examples.json', `${JSON.stringify(golden, undefined, 1)}\n`);
 });
 
 test('what we write lists as nft would list its own', async () => {

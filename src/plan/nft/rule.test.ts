@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { EXAMPLES } from './examples.ts';
+import { EXAMPLES } from '../../../test/support/nft-examples.ts';
 import { daddr, dport, saddr } from './field.ts';
 import { is } from './match.ts';
 import { rule } from './rule.ts';
@@ -10,7 +10,7 @@ import { accept } from './statement.ts';
 
 /** By text, what the real nft made of it; order of properties does not matter. */
 const golden: Record<string, unknown> = JSON.parse(
-  readFileSync(join(import.meta.dirname, 'examples.json'), 'utf8'),
+  readFileSync(join(import.meta.dirname, '../../../test/support/nft-examples.json'), 'utf8'),
 );
 
 test('rules are built as nft translates them', () => {

@@ -1,8 +1,8 @@
 /**
- * Rules as one writes them for `nft`, and as we build them. `examples.json` holds what nft 1.0.6 makes of each text;
+ * Rules as one writes them for `nft`, and as we build them. `nft-examples.json` holds what nft 1.0.6 makes of each text;
  * test/kernel/nft-golden.test.ts asks the nft of this machine again.
  */
-import type { NftSet } from '../../model/rows/nft.ts';
+import type { NftSet } from '../../src/model/rows/nft.ts';
 import {
   ctAddress,
   ctMark,
@@ -17,7 +17,7 @@ import {
   oifname,
   saddr,
   sport,
-} from './field.ts';
+} from '../../src/plan/nft/field.ts';
 import {
   ctDirection,
   ctState,
@@ -30,8 +30,8 @@ import {
   notInSet,
   tcpFlags,
   vmap,
-} from './match.ts';
-import { has, type Part } from './rule.ts';
+} from '../../src/plan/nft/match.ts';
+import { has, type Part } from '../../src/plan/nft/rule.ts';
 import {
   accept,
   addMark,
@@ -52,7 +52,7 @@ import {
   saveMark,
   setMark,
   snat,
-} from './statement.ts';
+} from '../../src/plan/nft/statement.ts';
 
 /** What the rules refer to. */
 export const EXAMPLE_SETS: readonly NftSet[] = [
