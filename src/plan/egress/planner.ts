@@ -4,8 +4,8 @@ import { type Family, familyOf } from '../../model/net/ip.ts';
 import { nftElementKey } from '../../model/rows/nft.ts';
 import type { Row, RowOf } from '../../model/rows/row.ts';
 import type { World } from '../../model/world.ts';
+import { outermost } from '../nft/cidrs.ts';
 import { type NodeIndex, nodeIndex, noteNode } from '../nodes/node-index.ts';
-import { contains } from '../nodes/prefix.ts';
 import { nothing, type Planner, type UnitPlan } from '../planner.ts';
 import { type Self, selfOf } from '../transports/underlay.ts';
 import { clampChains, masqueradeChains, masqueradeSets, podFamilies } from './chains.ts';
@@ -75,14 +75,10 @@ function planSelf(self: Self, index: NodeIndex): UnitPlan {
   return { rows };
 }
 
-/** Ranges of a set may not overlap, so what lies inside another one is left out. */
 function excludeElements(self: Self): Row[] {
   const families = podFamilies(self);
-  const all = [...new Set(self.config.masquerade.exclude)].filter((cidr) =>
-    families.includes(familyOf(cidr)),
-  );
-  return all
-    .filter((cidr) => !all.some((other) => other !== cidr && contains(other, cidr)))
+  return outermost(self.config.masquerade.exclude)
+    .filter((cidr) => families.includes(familyOf(cidr)))
     .map((cidr) => element(excludeSet(familyOf(cidr)), single(cidr), `setting masquerade.exclude ${cidr}`));
 }
 
