@@ -28,7 +28,16 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Rooms whose answers depend on their arguments alone. */
-const PURE = ['model', 'plan', 'plan/nft', 'plan/transports', 'plan/egress', 'plan/node', 'plan/why', 'reconcile'];
+const PURE = [
+  'model',
+  'plan',
+  'plan/nft',
+  'plan/transports',
+  'plan/egress',
+  'plan/node',
+  'plan/why',
+  'reconcile',
+];
 const IMPURE_MODULES = /^node:(?!util$|assert)/;
 const IMPURE_CALLS =
   /\b(Date\.now|new Date\(\)|Math\.random|performance\.now|setTimeout|setInterval|setImmediate|queueMicrotask|process\.(env|argv|cwd|hrtime))\b/;

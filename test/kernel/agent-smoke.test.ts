@@ -114,7 +114,8 @@ describe('the agent', () => {
   }
 
   async function whyIsChecked(socket: readonly string[]): Promise<void> {
-    const [, prefix] = /^(10\.244\.\d+\.)0\/24 nhid \d+ via inet6/m.exec(run('ip route show proto 201')) ?? [];
+    const [, prefix] =
+      /^(10\.244\.\d+\.)0\/24 nhid \d+ via inet6/m.exec(run('ip route show proto 201')) ?? [];
     const why = async () => {
       const { code, text } = await machine.cli('why', 'n1', `${prefix}9`, ...socket, '-o', 'json');
       return { code, ...(JSON.parse(text) as Why) };
