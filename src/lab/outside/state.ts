@@ -1,5 +1,15 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
 import { FairleadError } from '../../model/errors.ts';
 
 /** One folder a lab, on the host's side. Inside the lab the same folder is `/run/lab`. */
@@ -44,10 +54,13 @@ export function stateOf(name: string, root: string = stateRoot()): LabState {
   return { name, dir: join(root, name) };
 }
 
-/** Makes the folder. Throws `lab-exists` when a lab of that name runs. */
+/** Makes the folder. Throws `lab-exists` when a lab of that name runs, `lab-folder` where somebody else could change what is in it. */
 export function createState(state: LabState): void {
-  sweep(join(state.dir, '..'));
-  mkdirSync(join(state.dir, '..'), { recursive: true, mode: 0o700 });
+  const root = dirname(state.dir);
+  mkdirSync(root, { recursive: true, mode: 0o700 });
+  requireSafe(root);
+  sweep(root);
+  removeUnclaimed(state.dir);
   try {
     mkdirSync(state.dir, { mode: 0o700 });
   } catch (cause) {
@@ -78,23 +91,48 @@ export function requireRecord(state: LabState): LabRecord {
   return record;
 }
 
-/** Removes the folders of labs whose processes are gone: a launcher that was killed could not. */
+const STICKY = 0o1000;
+const OTHERS_WRITE = 0o002;
+
+/** The default below /tmp has a name that anybody can guess and make first. */
+function requireSafe(root: string): void {
+  const { uid, mode } = statSync(root);
+  const ours = uid === process.getuid?.() || uid === 0;
+  const linked = root === stateRoot() && lstatSync(root).isSymbolicLink();
+  if (ours && !linked && ((mode & OTHERS_WRITE) === 0 || (mode & STICKY) !== 0)) return;
+  throw new FairleadError('lab-folder', `others may write in ${root}, where the lab's keys would be`, {
+    hint: 'remove it, or choose another folder with --state-dir',
+  });
+}
+
+/**
+ * Removes the folders of labs whose processes are gone: a launcher that was killed could not. Only what bears a lab's owner mark is
+ * touched: `--state-dir` may name a folder with other things in it.
+ */
 export function sweep(root: string): void {
-  if (!existsSync(root)) return;
   for (const name of readdirSync(root)) {
     const dir = join(root, name);
-    const record = readRecord({ name, dir });
     const owner = ownerOf(dir);
-    if (record ? isAlive(record.init) || isAlive(record.launcher) : owner && isAlive(owner)) continue;
-    // A folder that was made a moment ago has no owner yet.
-    if (!owner && Date.now() - statSync(dir).ctimeMs < 2000) continue;
+    if (!owner || isAlive(owner)) continue;
+    const record = readRecord({ name, dir });
+    if (record && (isAlive(record.init) || isAlive(record.launcher))) continue;
     rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+/** A launcher that was killed before it wrote its owner mark left an empty folder; one made a moment ago may still get it. */
+function removeUnclaimed(dir: string): void {
+  try {
+    if (Date.now() - statSync(dir).ctimeMs >= 2000) rmdirSync(dir);
+  } catch {
+    // Not there, or not empty: then it is somebody's.
   }
 }
 
 function ownerOf(dir: string): ProcessId | undefined {
   try {
-    return JSON.parse(readFileSync(join(dir, 'owner'), 'utf8')) as ProcessId;
+    const owner = JSON.parse(readFileSync(join(dir, 'owner'), 'utf8')) as ProcessId | null;
+    return typeof owner?.pid === 'number' && typeof owner.started === 'string' ? owner : undefined;
   } catch {
     return undefined;
   }
