@@ -60,3 +60,18 @@ test('our own file does not count, by the name that the setting gives it', (t) =
   assert.deepEqual(foreign('05-fairlead.conflist'), ['10-pods.conflist']);
   assert.deepEqual(foreign('10-pods.conflist'), ['05-fairlead.conflist']);
 });
+
+test('a file that is being written keeps what it said; one that is gone does not', (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'fairlead-cni-'));
+  t.after(() => rmSync(dir, { recursive: true }));
+  const path = join(dir, '10-kuberouter.conflist');
+  writeFileSync(path, '{"name":"mynet","type":"bridge","bridge":"kube-bridge"}');
+  const before = readCniFolder(dir, 'own');
+  writeFileSync(path, '{"name":"my');
+  assert.deepEqual(readCniFolder(dir, 'own', before), before);
+  assert.equal(readCniFolder(dir, 'own').size, 0, 'nothing is known of it at the first look');
+  writeFileSync(path, '{"name":"mynet","type":"bridge","bridge":"other"}');
+  assert.equal(readCniFolder(dir, 'own', before).get(path)?.bridge, 'other');
+  rmSync(path);
+  assert.equal(readCniFolder(dir, 'own', before).size, 0);
+});

@@ -14,6 +14,7 @@ export function watchCni({ sink, cniDir, ownCniFile, clock, log }: HostSourceOpt
   let watcher: FSWatcher | undefined;
   let timer: { cancel(): void } | undefined;
   let told = '';
+  let files: ReadonlyMap<string, ForeignCni> = new Map();
 
   const soon = (delay: number) => {
     timer ??= clock.after(delay, look);
@@ -23,7 +24,7 @@ export function watchCni({ sink, cniDir, ownCniFile, clock, log }: HostSourceOpt
     // Watched before it is read: nothing that comes in between is missed.
     watcher ??= open();
     try {
-      const files = readCniFolder(cniDir, ownCniFile);
+      files = readCniFolder(cniDir, ownCniFile, files);
       const text = JSON.stringify([...files]);
       if (text !== told) sink.replace('cni', files);
       told = text;
@@ -74,13 +75,20 @@ function folderExists(dir: string): boolean {
   }
 }
 
-/** By path, without our own file `own`. A folder that does not exist is empty; a file that is not CNI configuration (or half written) is left out. */
-export function readCniFolder(dir: string, own: string): Map<string, ForeignCni> {
+/**
+ * By path, without our own file `own`. A folder that does not exist is empty; a file that is not CNI configuration is left out. One that was
+ * read `before` and cannot be read now keeps what it said: its owner may be writing it, and the network that our pods are on must not change for that.
+ */
+export function readCniFolder(
+  dir: string,
+  own: string,
+  before: ReadonlyMap<string, ForeignCni> = new Map(),
+): Map<string, ForeignCni> {
   const files = new Map<string, ForeignCni>();
   for (const name of namesIn(dir)) {
     if (name === own || name.startsWith('.') || !SUFFIXES.test(name)) continue;
     const path = join(dir, name);
-    const found = readCniFile(path);
+    const found = readCniFile(path) ?? before.get(path);
     if (found) files.set(path, found);
   }
   return files;
@@ -99,7 +107,7 @@ function readCniFile(path: string): ForeignCni | undefined {
   try {
     return parseCni(path, readFileSync(path, 'utf8'));
   } catch {
-    return undefined; // gone, or not ours to read
+    return undefined; // not ours to read
   }
 }
 
