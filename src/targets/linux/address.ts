@@ -29,7 +29,7 @@ export function addressTarget(nl: NetlinkTransport): Target<AddressBody> {
       const index = await indexesOf(devs, (name) => ownLink(nl, name));
       const plan: BatchPlan<AddressBody> = {
         title: (change) => `address ${change.key}`,
-        gone: ['EADDRNOTAVAIL', 'ENODEV'],
+        gone: ['EADDRNOTAVAIL', 'ENODEV', 'no-link'],
         encode({ wanted, found }) {
           const body = wanted ?? found;
           if (body === undefined) return [];

@@ -13,7 +13,7 @@ export interface BatchPlan<Body> {
   encode(change: Change<Body>): readonly Uint8Array[];
   /** Names the row in its error: `route 10.1.2.0/24`. */
   title(change: Change<Body>): string;
-  /** Errors (`ENOENT` …) of a removal that mean that it is gone already. */
+  /** Errors (`ENOENT`, `no-link` …) of a removal that mean that it is gone already. */
   readonly gone: readonly string[];
 }
 
@@ -60,7 +60,7 @@ async function applySlice<Body>(
       }
     } catch (error) {
       if (!(error instanceof FairleadError)) throw error;
-      outcomes[i] = { ok: false, error };
+      if (change.wanted !== undefined || !plan.gone.includes(error.code)) outcomes[i] = { ok: false, error };
     }
   }
   const answers = await nl.transact(messages);

@@ -58,7 +58,7 @@ export function fdbTarget(nl: NetlinkTransport): Target<FdbBody> {
       standing.applying(batch);
       return applyBatch(nl, batch, {
         title: (change) => `fdb ${change.key}`,
-        gone: ['ENOENT', 'ENODEV'],
+        gone: ['ENOENT', 'ENODEV', 'no-link'],
         encode({ wanted, found }) {
           if (wanted) return [putFdb(index(wanted.dev), wanted.mac, wanted.dst)];
           return found ? [deleteFdb(index(found.dev), found.mac)] : [];

@@ -44,7 +44,7 @@ export function neighborTarget(nl: NetlinkTransport): Target<NeighborBody> {
       standing.applying(batch);
       return applyBatch(nl, batch, {
         title: (change) => `neighbour ${change.key}`,
-        gone: ['ENOENT', 'ENODEV'],
+        gone: ['ENOENT', 'ENODEV', 'no-link'],
         encode({ wanted, found }) {
           if (wanted) return [putNeighbor(index(wanted.dev), wanted.ip, wanted.mac)];
           return found ? [deleteNeighbor(index(found.dev), found.ip)] : [];
