@@ -1,4 +1,3 @@
-import type { Family } from '../model/net/ip.ts';
 import type { Topology } from './topology/topology.ts';
 
 /** What a lab is started with; `options.json` in its state folder. */
@@ -14,8 +13,6 @@ export interface LabOptions {
   /** Return before the nodes are Ready and the pods run. */
   readonly wait: boolean;
 }
-
-export const DEFAULT_FAMILIES: readonly Family[] = ['ipv4', 'ipv6'];
 
 /** The lab's state folder as seen from inside. */
 export const INSIDE = '/run/lab';

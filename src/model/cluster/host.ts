@@ -37,9 +37,3 @@ export interface ForeignCni {
   /** `kube-router`, `kopeio` or another's name, when recognised. */
   readonly software: string | undefined;
 }
-
-export interface HostFacts {
-  readonly links: ReadonlyMap<string, HostLink>;
-  readonly kernel: KernelFacts;
-  readonly cni: readonly ForeignCni[];
-}

@@ -1,4 +1,4 @@
-import type { Config, TransportName } from '../../model/cluster/config.ts';
+import type { Config } from '../../model/cluster/config.ts';
 import type { HostLink, KernelFacts } from '../../model/cluster/host.ts';
 import type { Node, NodeFacts } from '../../model/cluster/node.ts';
 import { equal } from '../../model/equal.ts';
@@ -104,11 +104,6 @@ export const LEAST_MTU: Readonly<Record<Family, number>> = { ipv4: 576, ipv6: 12
 export function underlayMtu(self: Self): number {
   const mtus = FAMILIES.flatMap((family) => self.underlay[family]?.mtu ?? []);
   return mtus.length === 0 ? 1500 : Math.min(...mtus);
-}
-
-/** Why the kernel of this machine cannot have a transport at all. */
-export function kernelLacks(self: Self, transport: TransportName): string | undefined {
-  return transport === 'vxlan' ? self.missing.vxlan : undefined;
 }
 
 interface Memo {

@@ -132,9 +132,3 @@ export const struct = (name: string | undefined): Struct | undefined =>
 /** The struct that a type refers to, if it is one. */
 export const structOf = (type: Type | undefined): Struct | undefined =>
   type?.kind === 'ref' ? struct(type.name) : undefined;
-
-/** The type of a value's child; custom resources know only their metadata. */
-export function childType(parent: Struct | undefined, key: string): Type | undefined {
-  if (parent) return parent.fields.get(key);
-  return undefined;
-}

@@ -37,7 +37,6 @@ export const NLMSG_ERROR = 2;
 export const NLMSG_DONE = 3;
 
 export const NLM_F_REQUEST = 0x1;
-export const NLM_F_MULTI = 0x2;
 export const NLM_F_ACK = 0x4;
 export const NLM_F_ECHO = 0x8;
 export const NLM_F_DUMP_INTR = 0x10;
@@ -47,6 +46,5 @@ export const NLM_F_REPLACE = 0x100;
 export const NLM_F_EXCL = 0x200;
 export const NLM_F_CREATE = 0x400;
 export const NLM_F_APPEND = 0x800;
-/** On errors: the request is not repeated; attributes (the kernel's words) follow. */
-export const NLM_F_CAPPED = 0x100;
+/** On errors: attributes (the kernel's words) follow. */
 export const NLM_F_ACK_TLVS = 0x200;
