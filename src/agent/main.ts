@@ -7,7 +7,7 @@ import { apiRoutes, healthRoutes } from './api.ts';
 import { requireNetAdmin } from './capabilities.ts';
 import { claimSocket } from './claim.ts';
 import { systemClock } from './clock.ts';
-import { clientFor, kindsFor, nodeRecorder, ownNodeEar } from './cluster.ts';
+import { clientFor, kindsFor, nodeRecorder } from './cluster.ts';
 import { crashOnUncaught, untilAskedToEnd } from './crash.ts';
 import { ProblemEvents } from './events.ts';
 import { openHealthPort } from './health.ts';
@@ -20,6 +20,7 @@ import { giveBackMemory } from './memory.ts';
 import { agentMetrics } from './metrics/agent.ts';
 import { processMetrics } from './metrics/process.ts';
 import { Registry } from './metrics/registry.ts';
+import { watchOwnNode } from './own-node.ts';
 import { OwnProblems } from './own-problems.ts';
 import { clusterTarget, cniPlace, machineTargets, openKernel, PLANNERS } from './parts.ts';
 import { Signal } from './signal.ts';
@@ -61,7 +62,7 @@ export async function runAgent(input: AgentInput): Promise<number> {
   const kernel = openKernel();
   const client = clientFor(values, clock);
   const nodeStatus = clusterTarget(client, node, clock);
-  const sink = ownNodeEar(store, world, node, (object) => nodeStatus.nodeChanged(object));
+  const sink = watchOwnNode(store, world, node, (object) => nodeStatus.nodeChanged(object));
   startHostSource({ sink, netlink: kernel.route, ...cniPlace(values), clock, log });
   startKubeSources({ client, sink, clock, random, log, kinds: kindsFor(node) });
 
