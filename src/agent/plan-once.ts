@@ -11,6 +11,7 @@ import { clientFor, kindsFor } from './cluster.ts';
 import { type AgentInput, configInput } from './input.ts';
 import { createLog } from './log.ts';
 import { Loop } from './loop.ts';
+import { watchOwnNode } from './own-node.ts';
 import { clusterTarget, cniPlace, machineTargets, openKernel, PLANNERS } from './parts.ts';
 
 const DEADLINE_MS = 20_000;
@@ -35,12 +36,13 @@ export async function planOnce(input: AgentInput): Promise<readonly PlannedChang
 
   const kernel = openKernel();
   const client = clientFor(values, clock);
+  const sink = watchOwnNode(store, store.world, values.node ?? '', () => {});
   const sources = [
     config,
-    startHostSource({ sink: store, netlink: kernel.route, ...cniPlace(values), clock, log }),
+    startHostSource({ sink, netlink: kernel.route, ...cniPlace(values), clock, log }),
     startKubeSources({
       client,
-      sink: store,
+      sink,
       clock,
       random: Math.random,
       log,
