@@ -20,6 +20,7 @@ import { giveBackMemory } from './memory.ts';
 import { agentMetrics } from './metrics/agent.ts';
 import { processMetrics } from './metrics/process.ts';
 import { Registry } from './metrics/registry.ts';
+import { OwnFacts } from './own-facts.ts';
 import { watchOwnNode } from './own-node.ts';
 import { OwnProblems } from './own-problems.ts';
 import { clusterTarget, cniPlace, machineTargets, openKernel, PLANNERS } from './parts.ts';
@@ -61,8 +62,12 @@ export async function runAgent(input: AgentInput): Promise<number> {
 
   const kernel = openKernel();
   const client = clientFor(values, clock);
-  const nodeStatus = clusterTarget(client, node, clock);
-  const sink = watchOwnNode(store, world, node, (object) => nodeStatus.nodeChanged(object));
+  const facts = new OwnFacts(clock, () => {
+    const object = world.nodes.objects.get(node);
+    if (object) store.put('nodes', node, facts.mark(object));
+  });
+  const nodeStatus = clusterTarget(client, node, clock, facts);
+  const sink = watchOwnNode(store, world, node, (object) => nodeStatus.nodeChanged(object), facts);
   startHostSource({ sink, netlink: kernel.route, ...cniPlace(values), clock, log });
   startKubeSources({ client, sink, clock, random, log, kinds: kindsFor(node) });
 
@@ -74,8 +79,8 @@ export async function runAgent(input: AgentInput): Promise<number> {
   const loop = new Loop({ store, planners: PLANNERS, targets, clock, random, hooks });
 
   const explain = explainer({ world, client, loop, netlink: kernel.route });
-  const facts = { node, started, world, config: settings };
-  const view = agentView({ ...facts, loop, clock, registry, explain, changed, problems: () => own.list() });
+  const about = { node, started, world, config: settings };
+  const view = agentView({ ...about, loop, clock, registry, explain, changed, problems: () => own.list() });
   routes = apiRoutes(view, clock);
   own.set(
     'health',

@@ -9,7 +9,7 @@ import type { Target } from '../reconcile/target.ts';
 import type { Values } from '../sources/config/settings.ts';
 import type { KubeClient } from '../sources/kube/client.ts';
 import { fileTarget } from '../targets/files/files.ts';
-import { type NodeStatusTarget, nodeStatusTarget } from '../targets/kube/node-status.ts';
+import { type Announcement, type NodeStatusTarget, nodeStatusTarget } from '../targets/kube/node-status.ts';
 import { addressTarget } from '../targets/linux/address.ts';
 import { fdbTarget } from '../targets/linux/fdb.ts';
 import { linkTarget } from '../targets/linux/link.ts';
@@ -70,6 +70,11 @@ export function cniPlace(values: Values): { readonly cniDir: string; readonly ow
 }
 
 /** What we say through the API server. */
-export function clusterTarget(client: KubeClient, nodeName: string, clock: Clock): NodeStatusTarget {
-  return nodeStatusTarget({ client, nodeName, clock });
+export function clusterTarget(
+  client: KubeClient,
+  nodeName: string,
+  clock: Clock,
+  announcement?: Announcement,
+): NodeStatusTarget {
+  return nodeStatusTarget({ client, nodeName, clock, ...(announcement && { announcement }) });
 }

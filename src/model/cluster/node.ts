@@ -16,6 +16,11 @@ export interface Node {
   readonly labels: Readonly<Record<string, string>>;
   /** What that node's own agent said of itself; absent when it has not spoken or we cannot read it. */
   readonly facts: NodeFacts | undefined;
+  /**
+   * Only of our own Node: carriers in facts that we wrote and that the watch has not shown us yet. Others may have seen them and rely
+   * on them already.
+   */
+  readonly unseen?: readonly string[];
   /** status.conditions NetworkUnavailable, when present. */
   readonly networkUnavailable:
     | { readonly status: 'True' | 'False' | 'Unknown'; readonly reason: string; readonly message: string }

@@ -52,6 +52,7 @@ class Agent {
   readonly #store: WorldStore = emptyStore();
   readonly #engine = new PlanEngine([transportsPlanner, nodePlanner]);
   #seen = 0;
+  readonly #unseen: NodeFacts[] = [];
 
   constructor(own: Node, api: Api) {
     this.name = own.name;
@@ -73,7 +74,17 @@ class Agent {
     const next = this.#api.log[this.#seen];
     if (!next) return;
     this.#seen++;
-    this.#store.put('nodes', next.name, next);
+    if (next.name !== this.name) this.#store.put('nodes', next.name, next);
+    else {
+      if (next.facts) this.#unseen.shift();
+      this.#putOwn(next);
+    }
+  }
+
+  /** What agent/own-facts.ts does: what it wrote and has not seen come back, others may have seen already. */
+  #putOwn(own: Node): void {
+    const unseen = [...new Set(this.#unseen.flatMap(({ accepts, uses }) => [...accepts, ...uses]))].sort();
+    this.#store.put('nodes', this.name, unseen.length > 0 ? { ...own, unseen } : own);
   }
 
   /** Applies the first row that can be applied and is not refused. Returns false when there is nothing to do. */
@@ -82,6 +93,8 @@ class Agent {
     const wanted = new Map([...this.#engine.rows()].map((row) => [id(row), row]));
     const adds = [...wanted.values()]
       .filter((row) => !same(this.kernel.get(id(row)), row))
+      // One word at a time: nothing new is told before the last is seen to have been told.
+      .filter((row) => this.#unseen.length === 0 || !isFacts(row))
       .filter((row) => (row.needs ?? []).every((need) => this.#isTrue(need, wanted)))
       .sort((a, b) => stage(a.target) - stage(b.target));
     const removals = [...this.kernel.values()]
@@ -102,8 +115,11 @@ class Agent {
 
   #apply(row: Row): void {
     this.kernel.set(id(row), row);
-    if (row.target === 'node-status' && row.body.item.kind === 'annotation')
-      this.#api.publish(this.name, row.body.item.value);
+    if (row.target !== 'node-status' || row.body.item.kind !== 'annotation') return;
+    this.#api.publish(this.name, row.body.item.value);
+    this.#unseen.push(JSON.parse(row.body.item.value) as NodeFacts);
+    const { unseen: _, ...own } = this.#store.world.nodes.objects.get(this.name) ?? assert.fail();
+    this.#putOwn(own);
   }
 
   /** A link takes along what is on it, a nexthop the routes that name it. */
@@ -120,6 +136,8 @@ class Agent {
     }
   }
 }
+
+const isFacts = (row: Row): boolean => row.target === 'node-status' && row.body.item.kind === 'annotation';
 
 const same = (a: Row | undefined, b: Row): boolean =>
   a !== undefined && JSON.stringify(a.body) === JSON.stringify(b.body);

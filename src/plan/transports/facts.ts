@@ -33,14 +33,15 @@ export function factsText(facts: NodeFacts): string {
 
 /**
  * The row that publishes them. It waits for the devices, so that `accepts` is never a lie. While it takes back a carrier from
- * `uses` it also waits for every route, because one that failed to move still goes the old way.
+ * `uses` it also waits for every route and nexthop, because one that failed to move still goes the old way: a route by id goes where its
+ * nexthop leads.
  */
 export function factsRow(self: Self, index: NodeIndex): Row {
   const plan = provision(self, index);
   const needs: RowRef[] = [];
   for (const carrier of plan.accepts) needs.push(...(plan.devices.get(carrier)?.ready ?? []));
   const takesBack = self.facts?.uses.some((carrier) => !plan.uses.includes(carrier)) ?? false;
-  if (takesBack) needs.push(...routes(self, index));
+  if (takesBack) needs.push(...paths(self, index));
   return {
     target: 'node-status',
     key: annotationKey(FACTS_ANNOTATION),
@@ -53,13 +54,13 @@ export function factsRow(self: Self, index: NodeIndex): Row {
   };
 }
 
-/** Routes to all other nodes. Only asked for while a carrier is given up, so it may cost a walk over the cluster. */
-function routes(self: Self, index: NodeIndex): RowRef[] {
+/** Routes to all other nodes, and the nexthops of those by id. Only asked for while a carrier is given up, so it may cost a walk over the cluster. */
+function paths(self: Self, index: NodeIndex): RowRef[] {
   const refs: RowRef[] = [];
   for (const peer of index.nodes()) {
     for (const { target, key } of planPeer(self, index, peer).rows) {
-      if (target === 'route') refs.push({ target, key });
+      if (target === 'route' || target === 'nexthop') refs.push({ target, key });
     }
   }
-  return refs.sort((a, b) => (a.key < b.key ? -1 : 1));
+  return refs.sort((a, b) => (`${a.target} ${a.key}` < `${b.target} ${b.key}` ? -1 : 1));
 }

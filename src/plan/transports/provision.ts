@@ -28,7 +28,7 @@ export function provision(self: Self, index: NodeIndex): Provision {
   const always = TRANSPORTS.filter((transport) => transport.receivesAlways).flatMap((t) => t.enabled(self));
   const asked = index.usedByOthers(self.name);
   const meant = new Set([...always, ...enabled, ...inUse, ...asked]);
-  const promised = [...(self.facts?.accepts ?? []), ...(self.facts?.uses ?? [])].sort();
+  const promised = [...(self.facts?.accepts ?? []), ...(self.facts?.uses ?? []), ...self.unseen].sort();
   const devices = new Map<Carrier, Device>();
   const accepts: Carrier[] = [];
   const problems: Problem[] = [];

@@ -26,6 +26,8 @@ export interface Self {
   readonly podCidrs: readonly Cidr[];
   /** What the API server has of our own facts: what the others may have read. */
   readonly facts: NodeFacts | undefined;
+  /** Carriers of later facts that we wrote and have not seen come back. */
+  readonly unseen: readonly string[];
   readonly config: Config;
   readonly missing: KernelFacts['missing'];
   readonly underlay: Readonly<Partial<Record<Family, Underlay>>>;
@@ -76,7 +78,8 @@ export function sameNode(a: Node | undefined, b: Node | undefined): boolean {
     equal(a.addresses, b.addresses) &&
     equal(a.externalAddresses, b.externalAddresses) &&
     equal(a.podCidrs, b.podCidrs) &&
-    equal(a.facts, b.facts)
+    equal(a.facts, b.facts) &&
+    equal(a.unseen, b.unseen)
   );
 }
 
@@ -138,6 +141,7 @@ function describeSelf(
     addresses: node.addresses,
     podCidrs: node.podCidrs,
     facts: node.facts,
+    unseen: node.unseen ?? [],
     config,
     missing,
     underlay,

@@ -9,9 +9,20 @@ import { ApiError } from '../../sources/kube/errors.ts';
 import { array, type Raw, record, text } from '../../sources/kube/raw.ts';
 import { NODES } from '../../sources/kube/resource.ts';
 
+/** Who must know of the facts that are being told, before anybody else can. */
+export interface Announcement {
+  /** The text is about to be written. */
+  telling(text: string): void;
+  /** The API server would not have it. */
+  refused(text: string): void;
+  /** Resolves once the watch has shown it, or when that takes too long. */
+  heard(): Promise<void>;
+}
+
 export interface NodeStatusOptions {
   readonly client: Pick<KubeClient, 'get' | 'patch'>;
   readonly nodeName: string;
+  readonly announcement?: Announcement;
   /** For the condition's times, which are for people. */
   readonly clock?: Pick<Clock, 'wall'>;
 }
@@ -46,12 +57,14 @@ class KubeNodeStatus implements NodeStatusTarget {
   readonly #client: NodeStatusOptions['client'];
   readonly #node: string;
   readonly #wall: () => number;
+  readonly #announcement: Announcement | undefined;
   #onDrift: ((keys: Iterable<string>) => void) | undefined;
   #seen: Pick<Node, 'facts' | 'networkUnavailable'> | undefined;
 
-  constructor({ client, nodeName, clock }: NodeStatusOptions) {
+  constructor({ client, nodeName, clock, announcement }: NodeStatusOptions) {
     this.#client = client;
     this.#node = nodeName;
+    this.#announcement = announcement;
     this.#wall = () => clock?.wall() ?? Date.now();
   }
 
@@ -128,7 +141,15 @@ class KubeNodeStatus implements NodeStatusTarget {
 
   async #annotate(name: string, value: string | null): Promise<void> {
     const body = { metadata: { annotations: { [name]: value } } };
-    await this.#client.patch({ ...NODES, name: this.#node }, 'merge', body);
+    if (value !== null) this.#announcement?.telling(value);
+    try {
+      await this.#client.patch({ ...NODES, name: this.#node }, 'merge', body);
+    } catch (error) {
+      if (value !== null && error instanceof ApiError) this.#announcement?.refused(value);
+      throw error;
+    }
+    // One word at a time: this call ends when the word has come back, and only then another begins.
+    await this.#announcement?.heard();
   }
 
   async #setCondition(item: NodeStatusBody['item'] & { kind: 'condition' }): Promise<void> {
