@@ -104,6 +104,7 @@ async function measure(contender: Contender, size: number): Promise<Measured> {
     const rss = rssMegabytes(pid);
     const before = cpuSeconds(pid);
     const latencies = await changes(server, kernel, size, contender.families);
+    if (kernel.lost) console.log('notifications were lost: do not trust the figures below');
     const cpuPerChange = ((cpuSeconds(pid) - before) * 1000) / latencies.length;
     return { ...cold, rss, p50: quantile(latencies, 0.5), p99: quantile(latencies, 0.99), cpuPerChange };
   } catch (error) {

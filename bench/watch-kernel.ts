@@ -1,13 +1,15 @@
 /** Watches what an agent programs into this network namespace, from outside it: the same measure for any agent. */
+import {
+  RTM_DELROUTE,
+  RTM_NEWNEIGH,
+  RTM_NEWROUTE,
+  RTNLGRP_IPV4_ROUTE,
+  RTNLGRP_IPV6_ROUTE,
+  RTNLGRP_NEIGH,
+} from '../src/targets/linux/netlink/rtnetlink/constants.ts';
 import { readRoute } from '../src/targets/linux/netlink/rtnetlink/route.ts';
 import { openNetlink } from '../src/targets/linux/netlink/socket.ts';
 
-const RTM_NEWROUTE = 24;
-const RTM_DELROUTE = 25;
-const RTM_NEWNEIGH = 28;
-const RTNLGRP_NEIGH = 3;
-const RTNLGRP_IPV4_ROUTE = 7;
-const RTNLGRP_IPV6_ROUTE = 11;
 /** Prefixes that the benches give to pods (`cluster.ts`). */
 const POD_PREFIX = /^(10\.|fd00:10:)/;
 
