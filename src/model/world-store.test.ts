@@ -5,7 +5,12 @@ import { FakeClock } from '../../test/support/fake-clock.ts';
 import type { Namespace } from './cluster/namespace.ts';
 import { WorldStore } from './world-store.ts';
 
-const ns = (name: string, team = ''): Namespace => ({ name, uid: `u-${name}`, labels: { team } });
+const ns = (name: string, team = ''): Namespace => ({
+  name,
+  uid: `u-${name}`,
+  audit: false,
+  labels: { team },
+});
 
 test('changes of one object are one: its first before and its last after', () => {
   const store = new WorldStore(new FakeClock());

@@ -11,6 +11,10 @@ const SOURCES: { readonly [S in SourceName]: true } = {
   nodes: true,
   pods: true,
   namespaces: true,
+  peers: true,
+  births: true,
+  networkPolicies: true,
+  clusterNetworkPolicies: true,
 };
 
 export const SOURCE_NAMES = Object.keys(SOURCES) as readonly SourceName[];

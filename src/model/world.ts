@@ -1,14 +1,19 @@
+import type { Birth } from './cluster/birth.ts';
 import type { Config } from './cluster/config.ts';
 import type { ForeignCni, HostLink, KernelFacts } from './cluster/host.ts';
 import type { Namespace } from './cluster/namespace.ts';
 import type { Node } from './cluster/node.ts';
 import type { Pod } from './cluster/pod.ts';
+import type { ClusterNetworkPolicy, NetworkPolicy } from './cluster/policy.ts';
 
 /**
  * Everything that we know, by source. Adding a source = one line here and one file in `sources/`.
  *
  * `config` holds one object under the key `config`, `kernel` one under `kernel`; `links` is keyed by link name, `cni` by path,
- * `nodes` and `namespaces` by name, `pods` by `namespace/name`.
+ * `nodes`, `namespaces` and `clusterNetworkPolicies` by name, `pods`, `peers` and `networkPolicies` by `namespace/name`, `births` by container ID.
+ *
+ * `pods` are this node's own. `peers` are those of all other nodes, and those of no node yet; they are followed only while a policy exists,
+ * and the table is empty and ready while none does.
  */
 export interface WorldTables {
   config: Config;
@@ -18,6 +23,10 @@ export interface WorldTables {
   nodes: Node;
   pods: Pod;
   namespaces: Namespace;
+  peers: Pod;
+  births: Birth;
+  networkPolicies: NetworkPolicy;
+  clusterNetworkPolicies: ClusterNetworkPolicy;
 }
 
 export type SourceName = keyof WorldTables;

@@ -16,7 +16,12 @@ const row = (key: string, value: string, why = `for ${key}`): Row => ({
   why,
 });
 
-const ns = (name: string, labels: Record<string, string> = {}): Namespace => ({ name, uid: name, labels });
+const ns = (name: string, labels: Record<string, string> = {}): Namespace => ({
+  name,
+  uid: name,
+  labels,
+  audit: false,
+});
 
 /** One unit a namespace: its labels are its rows. A label `throw` makes its planning fail. */
 function demo(name: string, prefix = ''): Planner {

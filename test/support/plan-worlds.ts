@@ -7,7 +7,7 @@ import { cidr, type IpPrefix } from '../../src/model/net/cidr.ts';
 import { ip } from '../../src/model/net/ip.ts';
 import type { Row, RowOf, TargetName } from '../../src/model/rows/row.ts';
 import type { SourceName, World, WorldChange, WorldTables } from '../../src/model/world.ts';
-import { WorldStore } from '../../src/model/world-store.ts';
+import { SOURCE_NAMES, WorldStore } from '../../src/model/world-store.ts';
 import { PlanEngine, planOnce } from '../../src/plan/engine.ts';
 import type { Planner } from '../../src/plan/planner.ts';
 
@@ -29,6 +29,16 @@ export const CONFIG: Config = {
   },
   masquerade: { enabled: true, exclude: [] },
   clampMss: true,
+  policy: {
+    enabled: true,
+    unknownPods: 'closed',
+    defaultDeny: 'none',
+    defaultDenyExcept: ['kube-system'],
+    denied: 'drop',
+    established: 'recheck',
+    logGroup: 100,
+    logRate: 10,
+  },
 };
 
 /** Node `nI` of segment S: 10.0.S.I and 2001:db8:S::I, pods 10.244.I.0/24 and fd00:244:I::/64. */
@@ -96,8 +106,7 @@ const still = { wall: () => 0, monotonic: () => 0, after: () => ({ cancel: () =>
 
 export function emptyStore(): WorldStore {
   const store = new WorldStore(still);
-  for (const source of ['config', 'kernel', 'links', 'cni', 'nodes', 'pods', 'namespaces'] as const)
-    store.ready(source);
+  for (const source of SOURCE_NAMES) store.ready(source);
   return store;
 }
 
@@ -177,7 +186,7 @@ export function assertStepwise(
   });
   engine.run(live.world, live.take());
   const final = emptyStore();
-  for (const source of ['cni', 'nodes', 'links', 'kernel', 'config', 'pods'] as const) {
+  for (const source of [...SOURCE_NAMES].reverse()) {
     const entries = [...live.world[source].objects].reverse();
     for (const [key, object] of entries) apply(final, { source, key, object } as Step);
   }

@@ -41,4 +41,21 @@ export interface Config {
   };
   /** Clamp TCP MSS where a path is narrower than the pod MTU. */
   readonly clampMss: boolean;
+  readonly policy: {
+    /** Whether policies are enforced at all (`--run-firewall`). */
+    readonly enabled: boolean;
+    /** Packets of addresses in our pod CIDRs that belong to no pod that we know. */
+    readonly unknownPods: 'closed' | 'open';
+    /** Namespaces without any NetworkPolicy: their pods as if one selected them all and allowed nothing, in these directions. */
+    readonly defaultDeny: 'none' | 'ingress' | 'egress' | 'both';
+    /** Namespaces that `defaultDeny` spares. */
+    readonly defaultDenyExcept: readonly string[];
+    /** What a packet that no NetworkPolicy allows gets. A ClusterNetworkPolicy always drops. */
+    readonly denied: 'drop' | 'reject';
+    /** Flows that a change of policies denies: ended at once, or kept until they end. */
+    readonly established: 'recheck' | 'keep';
+    /** Netlink log group of denied packets, and how many of them a second are told; 0 = none. */
+    readonly logGroup: number;
+    readonly logRate: number;
+  };
 }

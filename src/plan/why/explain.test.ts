@@ -17,6 +17,7 @@ function pod(name: string, on: number, last: number): Pod {
     hostNetwork: false,
     phase: 'Running',
     labels: {},
+    ports: [],
   };
 }
 

@@ -57,6 +57,16 @@ export function path(allowed = 'an absolute path'): Kind<string> {
   return text(/^\/[^\0]*$/, allowed, 'PATH');
 }
 
+/** Names of namespaces (RFC 1123 labels). */
+export function nameList(): Kind<readonly string[]> {
+  return {
+    schema: v.array(v.pipe(v.string(), v.regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/))),
+    allowed: 'a list of names of namespaces',
+    placeholder: 'NAME,…',
+    fromText: list,
+  };
+}
+
 export function cidrList(): Kind<readonly Cidr[]> {
   return {
     schema: v.array(
@@ -68,10 +78,13 @@ export function cidrList(): Kind<readonly Cidr[]> {
     ),
     allowed: 'a list of prefixes without host bits, as 192.0.2.0/24 or 2001:db8::/32',
     placeholder: 'CIDR,…',
-    fromText: (t) =>
-      t
-        .split(',')
-        .map((part) => part.trim())
-        .filter((part) => part !== ''),
+    fromText: list,
   };
+}
+
+function list(text: string): string[] {
+  return text
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '');
 }

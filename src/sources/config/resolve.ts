@@ -163,5 +163,15 @@ export function toConfig(values: Values): Config {
     },
     masquerade: { enabled: values['masquerade.enabled'], exclude: values['masquerade.exclude'] },
     clampMss: values.clampMss,
+    policy: {
+      enabled: values['policy.enabled'],
+      unknownPods: values['policy.unknownPods'],
+      defaultDeny: values['policy.defaultDeny'],
+      defaultDenyExcept: values['policy.defaultDenyExcept'],
+      denied: values['policy.denied'],
+      established: values['policy.established'],
+      logGroup: values['policy.logGroup'],
+      logRate: values['policy.logRate'],
+    },
   };
 }

@@ -1,5 +1,5 @@
 import type { TransportName } from '../../model/cluster/config.ts';
-import { cidrList, type Kind, linkName, oneOf, path, text, wholeNumber, yesNo } from './kinds.ts';
+import { cidrList, type Kind, linkName, nameList, oneOf, path, text, wholeNumber, yesNo } from './kinds.ts';
 
 /**
  * The one table of everything that can be set. Flags, environment variables, the configuration file, `--help`, the annotated
@@ -185,6 +185,54 @@ export const SETTINGS = {
     yesNo(),
     true,
     'Lower the TCP segment size where a path is narrower than the MTU of the pods.',
+  ),
+  'policy.enabled': shared(
+    'run-firewall',
+    yesNo(),
+    true,
+    'Enforce NetworkPolicy and ClusterNetworkPolicy. Without it every pod is open.',
+  ),
+  'policy.unknownPods': shared(
+    'policy-unknown-pods',
+    oneOf(['closed', 'open']),
+    'closed',
+    'Packets of addresses in the pod CIDRs of this node that belong to no pod it knows.',
+  ),
+  'policy.defaultDeny': shared(
+    'policy-default-deny',
+    oneOf(['none', 'ingress', 'egress', 'both']),
+    'none',
+    'Close the pods of namespaces that have no NetworkPolicy, in these directions.',
+  ),
+  'policy.defaultDenyExcept': shared(
+    'policy-default-deny-except',
+    nameList(),
+    ['kube-system'],
+    'Namespaces that policy.defaultDeny spares.',
+  ),
+  'policy.denied': shared(
+    'policy-denied',
+    oneOf(['drop', 'reject']),
+    'drop',
+    'What a packet gets that no NetworkPolicy allows: silence or a refusal. ClusterNetworkPolicy always drops.',
+  ),
+  'policy.established': shared(
+    'policy-established',
+    oneOf(['recheck', 'keep']),
+    'recheck',
+    'Connections that a change of policies denies: end them at once, or keep them until they end.',
+  ),
+  'policy.logGroup': shared(
+    'policy-log-group',
+    wholeNumber(0, 65535),
+    100,
+    'Netlink log group of denied packets.',
+  ),
+  'policy.logRate': shared(
+    'policy-log-rate',
+    wholeNumber(0, 100000, 'packets a second'),
+    10,
+    'How many denied packets are told at most. 0: none.',
   ),
 } as const;
 

@@ -1,4 +1,5 @@
 import type { Namespace } from '../../model/cluster/namespace.ts';
+import { AUDIT_ANNOTATION } from '../../model/cluster/policy.ts';
 import type { Kind } from './kind.ts';
 import { record, text } from './raw.ts';
 import { NAMESPACES } from './resource.ts';
@@ -15,6 +16,7 @@ export const namespaces: Kind<'namespaces'> = {
       name: text(meta.name),
       uid: text(meta.uid),
       labels: shared.labels(meta.labels),
+      audit: record(meta.annotations)[AUDIT_ANNOTATION] === 'true',
     });
   },
 };

@@ -1,4 +1,4 @@
-import type { Pod } from '../../model/cluster/pod.ts';
+import type { NamedPort, Pod } from '../../model/cluster/pod.ts';
 import { type Ip, tryIp } from '../../model/net/ip.ts';
 import type { Kind } from './kind.ts';
 import { array, type Raw, record, text } from './raw.ts';
@@ -29,6 +29,7 @@ export const pods: Kind<'pods'> = {
       hostNetwork: spec.hostNetwork === true,
       phase: phaseOf(status.phase),
       labels: shared.labels(meta.labels),
+      ports: namedPorts(spec),
     });
   },
 };
@@ -45,6 +46,23 @@ function addressesOf(status: Raw): readonly Ip[] {
   if (all.length === 0 && text(status.podIP) !== '') all.push(text(status.podIP));
   if (all.length === 0) return NO_ADDRESSES;
   return Object.freeze(all.map(tryIp).filter((address) => address !== undefined));
+}
+
+const NO_PORTS: readonly NamedPort[] = Object.freeze([]);
+
+/** Restartable init containers (sidecars, KEP-753) run as long as the pod; ordinary ones end before it serves. */
+function namedPorts(spec: Raw): readonly NamedPort[] {
+  const sidecars = array(spec.initContainers).filter((one) => record(one).restartPolicy === 'Always');
+  const named: NamedPort[] = [];
+  for (const container of [...array(spec.containers), ...sidecars]) {
+    for (const raw of array(record(container).ports)) {
+      const { name, containerPort, protocol = 'TCP' } = record(raw);
+      if (text(name) === '' || typeof containerPort !== 'number') continue;
+      if (protocol === 'TCP' || protocol === 'UDP' || protocol === 'SCTP')
+        named.push(Object.freeze({ name: text(name), protocol, port: containerPort }));
+    }
+  }
+  return named.length === 0 ? NO_PORTS : Object.freeze(named);
 }
 
 const PHASES: readonly Pod['phase'][] = ['Pending', 'Running', 'Succeeded', 'Failed', 'Unknown'];

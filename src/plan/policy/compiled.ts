@@ -1,0 +1,74 @@
+/**
+ * What compiling makes of policies and rendering makes into nftables rows: policies resolved to sets of addresses by name, nothing of
+ * the Kubernetes API left but names and words. Plain data, equal content = equal value.
+ */
+import type { Direction, PolicyProtocol } from '../../model/cluster/policy.ts';
+import type { Cidr } from '../../model/net/cidr.ts';
+import type { Ip } from '../../model/net/ip.ts';
+
+/** A policy in one direction: the unit that is programmed, once a node, when it selects at least one of its pods there. */
+export interface CompiledPolicy {
+  readonly tier: 'admin' | 'network-policy' | 'baseline';
+  /** `x/allow-web` of a NetworkPolicy, `NAME` of a ClusterNetworkPolicy. */
+  readonly name: string;
+  readonly direction: Direction;
+  readonly audit: boolean;
+  /** In order. Of a NetworkPolicy all are `accept` and their order does not matter. */
+  readonly rules: readonly CompiledRule[];
+}
+
+export interface CompiledRule {
+  readonly action: 'accept' | 'deny' | 'pass';
+  /** Index in the policy's own list, and the rule's name, for comments. */
+  readonly index: number;
+  readonly name: string;
+  /** One of them suffices; empty = nobody. */
+  readonly peers: readonly CompiledPeer[] | 'any';
+  /** One of them suffices; empty = none. */
+  readonly ports: readonly CompiledPort[] | 'any';
+}
+
+export type CompiledPeer =
+  /** Pods or Nodes that a selector matches, by the set's id (`AddressSet.id`). */
+  | { readonly kind: 'set'; readonly set: string }
+  /** Prefixes of either family without `except`: disjoint, in order. */
+  | { readonly kind: 'prefixes'; readonly prefixes: readonly Cidr[] };
+
+export type CompiledPort =
+  | { readonly protocol: PolicyProtocol }
+  | { readonly protocol: PolicyProtocol; readonly from: number; readonly to: number }
+  /** Destination pods that have a port of this name: address . protocol . number is in the set (`PortSet.id`). */
+  | { readonly protocol: PolicyProtocol; readonly set: string };
+
+/** Addresses of pods or Nodes that one selector matches. `id` is unique, `text` says it to people: `pods app=web of namespace x`. */
+export interface AddressSet {
+  readonly id: string;
+  readonly text: string;
+}
+
+/** Who has a port of one name and protocol. Ingress: pods of this node; egress: all pods. */
+export interface PortSet {
+  readonly id: string;
+  readonly text: string;
+}
+
+/** Policies that select a pod in one direction, in order of evaluation. Pods with equal ones share a chain. */
+export interface Selection {
+  readonly direction: Direction;
+  /** ClusterNetworkPolicies by priority, then name. */
+  readonly admin: readonly string[];
+  /** NetworkPolicies `namespace/name`, sorted; `enforced` false when all of them are in audit mode. */
+  readonly policies: readonly string[];
+  /** The setting `policy.defaultDeny` stands for a NetworkPolicy that allows nothing. */
+  readonly defaultDeny: boolean;
+  readonly enforced: boolean;
+  readonly baseline: readonly string[];
+}
+
+/** A pod of this node that policies apply to. `selection` absent = nothing selects it in that direction. */
+export interface LocalPod {
+  readonly pod: string;
+  readonly ips: readonly Ip[];
+  readonly ingress: Selection | undefined;
+  readonly egress: Selection | undefined;
+}
