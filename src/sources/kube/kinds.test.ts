@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { FACTS_ANNOTATION } from '../../model/cluster/node.ts';
+import { AUDIT_ANNOTATION } from '../../model/cluster/policy.ts';
 import { equal } from '../../model/equal.ts';
 import { Interner } from './interner.ts';
 import { namespaces } from './namespaces.ts';
@@ -145,7 +146,23 @@ describe('Node', () => {
 describe('Pod', () => {
   const raw = {
     metadata: { name: 'web', namespace: 'dev', uid: 'p', labels: { app: 'web' } },
-    spec: { nodeName: 'n1' },
+    spec: {
+      nodeName: 'n1',
+      containers: [
+        {
+          ports: [
+            { name: 'web', containerPort: 80 },
+            { name: 'dns', protocol: 'UDP', containerPort: 53 },
+            { containerPort: 81 },
+            { name: 'odd', protocol: 'ICMP', containerPort: 8 },
+          ],
+        },
+      ],
+      initContainers: [
+        { restartPolicy: 'Always', ports: [{ name: 'proxy', protocol: 'TCP', containerPort: 15001 }] },
+        { ports: [{ name: 'once', containerPort: 1 }] },
+      ],
+    },
     status: {
       phase: 'Running',
       podIP: '10.1.1.2',
@@ -165,6 +182,11 @@ describe('Pod', () => {
       hostNetwork: false,
       phase: 'Running',
       labels: { app: 'web' },
+      ports: [
+        { name: 'web', protocol: 'TCP', port: 80 },
+        { name: 'dns', protocol: 'UDP', port: 53 },
+        { name: 'proxy', protocol: 'TCP', port: 15001 },
+      ],
     });
   });
 
@@ -182,8 +204,12 @@ describe('Pod', () => {
 });
 
 test('Namespace', () => {
-  const raw = { metadata: { name: 'dev', uid: 'u', labels: { x: 'y' } } };
-  assert.deepEqual(namespaces.project(raw, new Interner()), { name: 'dev', uid: 'u', labels: { x: 'y' } });
+  const metadata = { name: 'dev', uid: 'u', labels: { x: 'y' } };
+  const project = (meta: object) => namespaces.project({ metadata: meta }, new Interner());
+  assert.deepEqual(project(metadata), { name: 'dev', uid: 'u', labels: { x: 'y' }, audit: false });
+  const audited = (value: unknown) =>
+    project({ ...metadata, annotations: { [AUDIT_ANNOTATION]: value } }).audit;
+  assert.deepEqual(['true', 'false', 'yes', true].map(audited), [true, false, false, false]);
 });
 
 test('the interner forgets instead of growing', () => {
