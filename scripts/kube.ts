@@ -1,5 +1,5 @@
 /**
- * Builds the real kube-apiserver, controller-manager, kube-proxy and kubectl (one binary, Go) for the conformance tier.
+ * Builds the real etcd, kube-apiserver, controller-manager, kube-proxy and kubectl (one binary, Go) for the conformance tier.
  * The result lies in the user's cache, named by a hash of its source; without Go there is none, and the tier says so.
  */
 import { spawnSync } from 'node:child_process';
@@ -20,7 +20,7 @@ export function kubeBinary(): { path: string } | { missing: string } {
   if (existsSync(path)) return { path };
   if (spawnSync('go', ['version']).status !== 0) return { missing: 'no Go toolchain on this machine' };
   mkdirSync(cache, { recursive: true });
-  console.error(`fairlead: building kube-apiserver ${VERSION} from Go modules, once; minutes`);
+  console.error(`fairlead: building kube-apiserver ${VERSION} and etcd from Go modules, once; minutes`);
   const version = 'k8s.io/component-base/version';
   const flags = `-s -w -X ${version}.gitVersion=${VERSION} -X ${version}.gitMajor=1 -X ${version}.gitMinor=36`;
   const args = ['build', '-trimpath', '-ldflags', flags, '-o', `${path}.new`, '.'];

@@ -9,12 +9,11 @@ const PROOF: Readonly<Record<string, readonly string[]>> = {
   conntrack: ['/usr/sbin/conntrack'],
   'util-linux': ['/usr/bin/unshare'],
   'containernetworking-plugins': ['/usr/lib/cni/bridge', '/opt/cni/bin/bridge'],
-  'etcd-server': ['/usr/bin/etcd'],
   binutils: ['/usr/bin/strip'],
 };
 
 export const LAB_PACKAGES = ['iproute2', 'nftables', 'util-linux', 'containernetworking-plugins'] as const;
-export const TEST_PACKAGES = [...LAB_PACKAGES, 'conntrack', 'etcd-server'] as const;
+export const TEST_PACKAGES = [...LAB_PACKAGES, 'conntrack'] as const;
 
 /** Returns the packages that are still missing afterwards: empty = all there. Prints what it does. */
 export function ensurePackages(names: readonly string[]): readonly string[] {

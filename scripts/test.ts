@@ -131,7 +131,6 @@ function run(command: readonly string[], env: NodeJS.ProcessEnv): Promise<number
 }
 
 function realServer(): { env: Record<string, string> } | { missing: string } {
-  if (missing.includes('etcd-server')) return { missing: 'no etcd (Debian package etcd-server)' };
   const kube = kubeBinary();
   return 'missing' in kube ? kube : { env: { FAIRLEAD_KUBE: kube.path } };
 }

@@ -6,7 +6,7 @@ import { FairleadError } from '../../model/errors.ts';
 import { familyOf } from '../../model/net/ip.ts';
 
 export interface ControlPlaneOptions {
-  /** Binary that holds kube-apiserver and kube-controller-manager. */
+  /** Binary that holds etcd, kube-apiserver and kube-controller-manager. */
   readonly kube: string;
   /** Folder for its data and keys; exists. */
   readonly dir: string;
@@ -43,6 +43,7 @@ export class ControlPlane {
     const etcd = `http://127.0.0.1:${ports.etcd}`;
     const peer = `http://127.0.0.1:${ports.etcdPeer}`;
     this.#spawn('etcd', [
+      kube,
       'etcd',
       `--data-dir=${dir}/etcd`,
       `--listen-client-urls=${etcd}`,

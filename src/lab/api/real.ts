@@ -10,7 +10,7 @@ const PORTS = { api: 16443, etcd: 23790, etcdPeer: 23800 };
 const TOKEN = 'lab-admin';
 
 export interface RealOptions {
-  /** Binary that holds kube-apiserver and kube-controller-manager. */
+  /** Binary that holds etcd, kube-apiserver and kube-controller-manager. */
   readonly kube: string;
   readonly socketPath: string;
   readonly clusterCidrs: readonly string[];
