@@ -1,7 +1,12 @@
 import type { SourceName, World } from '../../../model/world.ts';
 
+interface Input {
+  readonly objects: unknown;
+  readonly revision: number;
+}
+
 interface Remembered<T> {
-  readonly inputs: readonly unknown[];
+  readonly inputs: readonly Input[];
   readonly value: T;
 }
 
@@ -15,11 +20,23 @@ export function memo<T>(
   tables: readonly [SourceName, ...SourceName[]],
   make: () => T,
 ): T {
-  const inputs = tables.flatMap((table): unknown[] => [world[table].objects, world[table].revision]);
   const key = world[tables[0]].objects;
   const present = known.get(key);
-  if (present?.inputs.every((input, i) => input === inputs[i])) return present.value;
+  if (present && isCurrent(present.inputs, world, tables)) return present.value;
   const value = make();
-  known.set(key, { inputs, value });
+  known.set(key, { inputs: tables.map((name) => pick(world, name)), value });
   return value;
+}
+
+const pick = (world: World, name: SourceName): Input => {
+  const { objects, revision } = world[name];
+  return { objects, revision };
+};
+
+function isCurrent(inputs: readonly Input[], world: World, tables: readonly SourceName[]): boolean {
+  for (const [i, name] of tables.entries()) {
+    const { objects, revision } = world[name];
+    if (inputs[i]?.objects !== objects || inputs[i]?.revision !== revision) return false;
+  }
+  return true;
 }

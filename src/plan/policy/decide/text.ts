@@ -48,8 +48,8 @@ export function nothingAllowsText(question: Question, policies: readonly Network
   const closed = policies.flatMap(({ key, problems }) =>
     problems.length > 0 ? [`; NetworkPolicy ${key} is closed: ${problems[0]}`] : [],
   );
-  const way = direction === 'ingress' ? 'from' : 'to';
-  const main = `${pod.key} is selected by NetworkPolicy ${names} for ${direction}, and ${whose} allows ${protocolText(flow)} ${way} ${farText(question)}`;
+  const far = direction === 'ingress' ? `from ${farText(question)}` : `to ${farText(question)}`;
+  const main = `${pod.key} is selected by NetworkPolicy ${names} for ${direction}, and ${whose} allows ${protocolText(flow)} ${far}`;
   return main + closed.slice(0, NAMES).join('');
 }
 
