@@ -14,7 +14,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'plan/transports': ['model', 'plan', 'plan/nft'],
   'plan/egress': ['model', 'plan', 'plan/nft', 'plan/transports'],
   'plan/node': ['model', 'plan', 'plan/transports', 'plan/egress'],
-  'plan/why': ['model', 'plan', 'plan/transports', 'plan/egress'],
+  'plan/policy': ['model', 'plan', 'plan/nft'],
+  'plan/why': ['model', 'plan', 'plan/transports', 'plan/egress', 'plan/policy'],
   plan: ['model'],
   reconcile: ['model'],
   'targets/linux/netlink': ['model'],
@@ -35,6 +36,7 @@ const PURE = [
   'plan/transports',
   'plan/egress',
   'plan/node',
+  'plan/policy',
   'plan/why',
   'reconcile',
 ];
