@@ -1,0 +1,259 @@
+import assert from 'node:assert/strict';
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer as createHttp, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer, type Server, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, afterEach, test } from 'node:test';
+import fc from 'fast-check';
+
+const dir = mkdtempSync(join(tmpdir(), 'fairlead-plugin-'));
+const program = join(dir, 'fairlead');
+const socket = join(dir, 'agent.sock');
+/** Milliseconds that the plugin under test waits where the shipped one waits 5 to 45 s. */
+const PATIENCE = 400;
+build();
+after(() => rmSync(dir, { recursive: true, force: true }));
+
+const RESULT = { cniVersion: '1.0.0', ips: [{ address: '10.244.1.7/24' }] };
+const CONF = {
+  cniVersion: '1.0.0',
+  name: 'fairlead',
+  type: 'fairlead',
+  prevResult: { socket: '/wrong/depth', ...RESULT },
+  socket,
+};
+
+interface Outcome {
+  readonly code: number | null;
+  readonly out: string;
+  readonly ms: number;
+}
+
+let open: Server | undefined;
+const sockets = new Set<Socket>();
+afterEach(() => {
+  for (const one of sockets) one.destroy();
+  open?.close();
+  open = undefined;
+});
+
+test('VERSION needs nothing', async () => {
+  const { code, out } = await plugin('VERSION', '', {});
+  assert.deepEqual([code, JSON.parse(out).supportedVersions.includes('1.0.0')], [0, true]);
+});
+
+test('ADD hands over the variables and the configuration as they are, and the answer back', async () => {
+  let seen: { url: URL; method: string | undefined; body: string } | undefined;
+  await agent(async (request, response) => {
+    const url = new URL(request.url ?? '', 'http://agent');
+    seen = { url, method: request.method, body: await bodyOf(request) };
+    response.end(JSON.stringify(RESULT));
+  });
+  const args = 'IgnoreUnknown=1;K8S_POD_NAMESPACE=a;K8S_POD_NAME=b&c=d %/ü"';
+  const { code, out } = await plugin('ADD', JSON.stringify(CONF), { CNI_ARGS: args });
+  assert.deepEqual([code, out], [0, JSON.stringify(RESULT)]);
+  assert.equal(seen?.method, 'POST');
+  assert.equal(seen?.url.pathname, '/v1/cni');
+  assert.deepEqual(Object.fromEntries(seen?.url.searchParams ?? []), {
+    command: 'ADD',
+    containerId: 'c0ffee',
+    netns: '/run/netns/x',
+    ifname: 'eth0',
+    args,
+  });
+  assert.deepEqual(JSON.parse(seen?.body ?? ''), CONF);
+});
+
+test("the agent's error object is the plugin's, and any other refusal is told in one", async () => {
+  const error = { cniVersion: '1.0.0', code: 11, msg: 'not yet', details: '' };
+  await agent((_, response) => send(response, 422, JSON.stringify(error)));
+  assert.deepEqual(errorOf(await plugin('ADD')), error);
+  open?.close();
+  await agent((_, response) => send(response, 404, '{"error":{"code":"not-found"}}'));
+  const refused = errorOf(await plugin('ADD'));
+  assert.equal(refused.code, 100);
+  assert.match(refused.details, /not-found/);
+});
+
+test('ADD waits for an agent that is away, starting, or dies while it works', async () => {
+  const asked: number[] = [];
+  const started = plugin('ADD');
+  await agent((_, response) => {
+    asked.push(asked.length);
+    if (asked.length === 1) send(response, 503, '{}');
+    else if (asked.length === 2) response.destroy();
+    else if (asked.length === 3) {
+      response.writeHead(200, { 'content-length': 100 });
+      response.write('half');
+      response.destroy();
+    } else response.end(JSON.stringify(RESULT));
+  });
+  const { code, out } = await started;
+  assert.deepEqual([code, out, asked.length], [0, JSON.stringify(RESULT), 4]);
+});
+
+test('an agent that stays away: code 11 with what to do; STATUS says 50', async () => {
+  const { code, msg, details } = errorOf(await plugin('ADD'));
+  assert.equal(code, 11);
+  assert.match(`${msg}; ${details}`, /did not answer; nobody listens on .*agent\.sock.*kubectl get pods/);
+  assert.equal(errorOf(await plugin('STATUS')).code, 50);
+  assert.equal(errorOf(await plugin('CHECK')).code, 11);
+});
+
+test('DEL and GC succeed whatever the agent does, and do not wait for one that is away', async () => {
+  for (const command of ['DEL', 'GC']) {
+    const gone = await plugin(command);
+    assert.deepEqual([gone.code, gone.out], [0, '']);
+    assert.ok(gone.ms < PATIENCE, `${gone.ms} ms`);
+    assert.equal((await plugin(command, '{')).code, 0, 'a broken configuration');
+    await agent((_, response) => send(response, 422, '{"code":11}'));
+    assert.deepEqual([(await plugin(command)).code, ''], [0, '']);
+    open?.close();
+    await raw(() => {});
+    const silent = await plugin(command);
+    assert.equal(silent.code, 0);
+    assert.ok(silent.ms >= PATIENCE && silent.ms < 20 * PATIENCE, `${silent.ms} ms`);
+    open?.close();
+  }
+});
+
+test('an agent that takes the request and never answers: code 11 in the end', async () => {
+  await raw(() => {});
+  const outcome = await plugin('ADD');
+  assert.match(errorOf(outcome).details, /no answer in time/);
+});
+
+test('what is no CNI call is refused in words', async () => {
+  assert.equal(errorOf(await plugin(undefined)).code, 4);
+  assert.equal(errorOf(await plugin('UPDATE')).code, 4);
+  assert.equal(errorOf(await plugin('ADD', '')).code, 6);
+  assert.equal(errorOf(await plugin('ADD', '[]')).code, 6);
+  assert.equal(errorOf(await plugin('ADD', 'x'.repeat((1 << 20) + 1))).code, 5);
+  assert.equal(errorOf(await plugin('ADD', undefined, { CNI_ARGS: 'ü'.repeat(10_000) })).code, 4);
+  assert.equal(errorOf(await plugin('ADD', '{"cniVersion":"1.0.0"}\0{}')).code, 5);
+});
+
+test('the largest configuration and the largest answer pass', async () => {
+  const pad = 'p'.repeat((1 << 20) - JSON.stringify({ ...CONF, pad: '' }).length);
+  await agent(async (request, response) => void response.end(await bodyOf(request)));
+  const conf = JSON.stringify({ ...CONF, pad });
+  assert.equal(conf.length, 1 << 20);
+  const { code, out } = await plugin('ADD', conf);
+  assert.deepEqual([code, out.length, out === conf], [0, conf.length, true]);
+});
+
+test('no answer whatever makes it crash, hang or print no JSON', async () => {
+  const good = `HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}`;
+  const answers = [
+    ...Array.from(good, (_, i) => good.slice(0, i)),
+    'HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n{}',
+    'HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n{}',
+    'HTTP/1.1 99999999999 OK\r\nContent-Length: 2\r\n\r\n{}',
+    'HTTP/1.1 200 OK\r\n\r\n{}',
+    `HTTP/1.1 200 OK\r\n${'X-Fill: y\r\n'.repeat(200_000)}`,
+    `HTTP/1.1 500 No\r\nContent-Length: 1000000\r\n\r\n${'\0"\\'.repeat(400_000)}`,
+    '\0'.repeat(100),
+  ];
+  await raw((peer, i) => void peer.end(answers[i % answers.length] ?? ''));
+  for (const answer of answers) {
+    const outcome = await plugin('CHECK');
+    assert.equal(errorOf(outcome).cniVersion, '1.0.0', answer.slice(0, 60));
+  }
+});
+
+test('no configuration whatever makes it crash or hang', async () => {
+  const good = JSON.stringify({ ...CONF, socket: '/absent', note: 'a\\u0041\\n\\"é\\ud83d' });
+  const mutated = fc
+    .array(fc.tuple(fc.nat(good.length - 1), fc.constantFrom('"', '\\', '{', '}', '\\u', ':', 'x', '')), {
+      maxLength: 4,
+    })
+    .map((edits) => edits.reduce((text, [at, by]) => text.slice(0, at) + by + text.slice(at + 1), good));
+  await fc.assert(
+    fc.asyncProperty(fc.oneof(mutated, fc.string({ maxLength: 300 })), async (conf) => {
+      assert.equal((await plugin('DEL', conf)).code, 0);
+    }),
+    { numRuns: 60 },
+  );
+});
+
+/** With the sanitizers where the compiler has them: a byte read beyond a buffer fails the test. */
+function build(): void {
+  const flags = ['-Wall', '-Wextra', '-Werror', `-DPATIENCE=${PATIENCE}`, '-o', program];
+  const source = join(import.meta.dirname, 'fairlead.c');
+  try {
+    const sanitizers = ['-g', '-fsanitize=address,undefined', '-fno-sanitize-recover=all'];
+    execFileSync('cc', [...sanitizers, ...flags, source], { stdio: 'ignore' });
+  } catch {
+    execFileSync('cc', [...flags, source], { stdio: 'inherit' });
+  }
+}
+
+function plugin(
+  command: string | undefined,
+  conf = JSON.stringify(CONF),
+  env: Readonly<Record<string, string>> = {},
+): Promise<Outcome> {
+  const began = performance.now();
+  const cni = { CNI_CONTAINERID: 'c0ffee', CNI_NETNS: '/run/netns/x', CNI_IFNAME: 'eth0', CNI_ARGS: 'A=b' };
+  const child = spawn(program, [], {
+    env: { ...cni, ...(command === undefined ? {} : { CNI_COMMAND: command }), ...env },
+  });
+  child.stdin.on('error', () => undefined);
+  child.stdin.end(conf);
+  return new Promise((resolve) => {
+    let out = '';
+    let err = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (out += text));
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (err += text));
+    child.once('close', (code, signal) => {
+      assert.deepEqual([err, signal], ['', null]);
+      resolve({ code, out, ms: performance.now() - began });
+    });
+  });
+}
+
+function errorOf({ code, out }: Outcome): {
+  code: number;
+  msg: string;
+  details: string;
+  cniVersion: string;
+} {
+  assert.equal(code, 1, out);
+  return JSON.parse(out);
+}
+
+function listen(server: Server): Promise<void> {
+  open = server;
+  server.on('connection', (peer: Socket) => {
+    sockets.add(peer);
+    peer.once('close', () => sockets.delete(peer));
+    peer.on('error', () => undefined);
+  });
+  rmSync(socket, { force: true });
+  return new Promise((resolve) => server.listen(socket, resolve));
+}
+
+const agent = (answer: (request: IncomingMessage, response: ServerResponse) => unknown): Promise<void> =>
+  listen(createHttp((request, response) => void answer(request, response)) as unknown as Server);
+
+/** `answer` is told how many came before. */
+function raw(answer: (peer: Socket, count: number) => void): Promise<void> {
+  let count = 0;
+  return listen(
+    createServer((peer) => {
+      peer.once('data', () => answer(peer, count++));
+      peer.resume();
+    }),
+  );
+}
+
+const send = (response: ServerResponse, status: number, text: string) =>
+  response.writeHead(status, { 'content-length': Buffer.byteLength(text) }).end(text);
+
+async function bodyOf(request: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk);
+  return Buffer.concat(chunks).toString();
+}
