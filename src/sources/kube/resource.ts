@@ -18,6 +18,16 @@ export interface ObjectRef extends Resource {
 export const NODES: Resource = { group: '', version: 'v1', resource: 'nodes' };
 export const PODS: Resource = { group: '', version: 'v1', resource: 'pods' };
 export const NAMESPACES: Resource = { group: '', version: 'v1', resource: 'namespaces' };
+export const NETWORK_POLICIES: Resource = {
+  group: 'networking.k8s.io',
+  version: 'v1',
+  resource: 'networkpolicies',
+};
+export const CLUSTER_NETWORK_POLICIES: Resource = {
+  group: 'policy.networking.k8s.io',
+  version: 'v1alpha2',
+  resource: 'clusternetworkpolicies',
+};
 
 /** The path of an object or collection, each part encoded: `/api/v1/namespaces/dev/pods/web-0/status`. */
 export function pathOf(ref: ObjectRef): string {

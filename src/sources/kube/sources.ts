@@ -1,7 +1,7 @@
 import type { Clock, Random } from '../../model/clock.ts';
 import type { WorldSink } from '../../model/world.ts';
 import type { KubeClient } from './client.ts';
-import type { AnyKind } from './kind.ts';
+import type { AnyKind, Kind, KubeSource } from './kind.ts';
 import type { Log } from './log.ts';
 import { namespaces } from './namespaces.ts';
 import { nodes } from './nodes.ts';
@@ -32,18 +32,29 @@ export function startKubeSources(options: KubeSourcesOptions): { close(): void }
   };
 }
 
-function started(kind: AnyKind, shared: Omit<KubeSourcesOptions, 'kinds'>): { close(): void } {
+type Shared = Omit<KubeSourcesOptions, 'kinds'>;
+
+/** One case a source, so that the compiler sees that kind and table belong together. */
+function started(kind: AnyKind, shared: Shared): { close(): void } {
   switch (kind.source) {
     case 'nodes':
-      return begun(new Reflector({ ...shared, kind }));
+      return followed(kind, shared);
     case 'pods':
-      return begun(new Reflector({ ...shared, kind }));
+      return followed(kind, shared);
+    case 'peers':
+      return followed(kind, shared);
     case 'namespaces':
-      return begun(new Reflector({ ...shared, kind }));
+      return followed(kind, shared);
+    case 'networkPolicies':
+      return followed(kind, shared);
+    case 'clusterNetworkPolicies':
+      return followed(kind, shared);
   }
 }
 
-function begun(reflector: { start(): void; close(): Promise<void> }): { close(): void } {
+/** Keeps one table, from now until it is closed. */
+export function followed<S extends KubeSource>(kind: Kind<S>, shared: Shared): { close(): void } {
+  const reflector = new Reflector({ ...shared, kind });
   reflector.start();
   return { close: () => void reflector.close() };
 }
