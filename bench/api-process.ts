@@ -1,6 +1,7 @@
 /**
  * A child process that holds the API server of a bench, so that its work is not charged to what is measured:
- * `api-process.ts NODES PODS KUBECONFIG`. Sends `{ url, token }` when it serves, ends with its parent.
+ * `api-process.ts NODES PODS KUBECONFIG`. Sends `{ url, token }` when it serves, and for any message the times of Nodes' creations; ends with
+ * its parent.
  */
 import { writeFileSync } from 'node:fs';
 import type { JsonObject } from '../src/lab/apiserver/json.ts';
@@ -28,5 +29,11 @@ function resource(plural: string): Resource {
 for (let i = 0; i < Number(nodes); i++) load('nodes', nodeObject({ index: i }));
 for (let i = 0; i < Number(pods); i++) load('pods', podObject(i, Number(nodes)));
 writeFileSync(kubeconfig, server.kubeconfig(), { mode: 0o600 });
+/** When each new Node was stored, right before its event is written to the watches; nanoseconds on the machine's monotonic clock. */
+const created: string[] = [];
+server.store.subscribe('nodes', ({ before, after }) => {
+  if (after && !before) created.push(String(process.hrtime.bigint()));
+});
+process.on('message', () => process.send?.(created.splice(0)));
 process.send?.({ url: server.url, token: server.token });
 process.once('disconnect', () => process.exit());

@@ -42,21 +42,27 @@ const bodyLimit = 3 * 1024 * 1024;
 
 /** The request's body as JSON or YAML text. 413 above 3 MiB, as on the real server. */
 export async function readBody(request: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of request) {
-    const bytes = chunk as Buffer;
-    size += bytes.length;
-    if (size > bodyLimit) {
-      throw new StatusError(413, 'RequestEntityTooLarge', `limit is ${bodyLimit}`);
-    }
-    chunks.push(bytes);
-  }
-  const bytes = Buffer.concat(chunks);
+  const bytes = await bytesOf(request);
   // Everything after this sees JSON.
-  return mediaType(request) === protobuf && size > 0
+  return mediaType(request) === protobuf && bytes.length > 0
     ? JSON.stringify(decodeProtobuf(bytes))
     : bytes.toString('utf8');
+}
+
+function bytesOf(request: IncomingMessage): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    request.on('data', (chunk: Buffer) => {
+      size += chunk.length;
+      chunks.push(chunk);
+      if (size <= bodyLimit) return;
+      request.pause();
+      reject(new StatusError(413, 'RequestEntityTooLarge', `limit is ${bodyLimit}`));
+    });
+    request.once('end', () => resolve(Buffer.concat(chunks)));
+    request.once('error', reject);
+  });
 }
 
 export const mediaType = (request: IncomingMessage): string =>

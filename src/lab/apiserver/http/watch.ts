@@ -175,6 +175,8 @@ export class WatchStream {
   #schedule(): void {
     if (this.#scheduled || this.#initial || this.#queue.length === 0) return;
     this.#scheduled = true;
+    // The first change goes out before its writer has an answer; what else this turn brings goes together.
+    this.#flush();
     setImmediate(() => {
       this.#scheduled = false;
       this.#flush();

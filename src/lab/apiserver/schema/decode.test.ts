@@ -37,4 +37,6 @@ test('duplicate keys, at any depth, not in strings', () => {
     'duplicate field "a"',
   ]);
   assert.deepEqual(duplicateFields('{"a":"b","c":"a","d":{"a":1},"e":{"a":1}}'), []);
+  assert.deepEqual(duplicateFields('{"a":":b","c":1,"c":2}'), ['duplicate field "c"']);
+  assert.deepEqual(duplicateFields('{"a" :1,"b":{"a":":"},"a":2}'), ['duplicate field "a"']);
 });
