@@ -123,6 +123,7 @@ class NetlinkSocket implements NetlinkTransport {
     groups: readonly number[],
     onMessage: (message: NetlinkMessage) => void,
     onLost: () => void,
+    requests: readonly Uint8Array[] = [],
   ): Subscription {
     const addon = this.#addon;
     const fd = this.#open();
@@ -136,6 +137,7 @@ class NetlinkSocket implements NetlinkTransport {
     };
     try {
       for (const group of groups) addon.setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, int32(group));
+      for (const request of requests) this.#ask(fd, request);
       const buffer = Buffer.allocUnsafeSlow(64 * 1024);
       const isOpen = () => this.#subscriptions.has(subscription);
       poll = addon.pollStart(fd, 1, () => this.#deliver(fd, buffer, isOpen, onMessage, onLost));
@@ -309,6 +311,19 @@ class NetlinkSocket implements NetlinkTransport {
       }
     }
     return interrupted ? undefined : results;
+  }
+
+  /** A request on a socket of its own. Its answer is there when `send` returns. */
+  #ask(fd: number, message: Uint8Array): void {
+    const data = this.#join([message], 0, 1, false);
+    this.#addon.send(fd, data, 0, data.length, 0);
+    let error: NetlinkError | undefined;
+    const note = (reply: NetlinkMessage) => {
+      if (reply.type === NLMSG_ERROR) error ??= errorOf(reply);
+    };
+    for (let length = 0; length >= 0; length = this.#receive(fd, MSG_DONTWAIT))
+      eachMessage(this.#buffer, length, note);
+    if (error) throw error;
   }
 
   #deliver(

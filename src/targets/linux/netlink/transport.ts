@@ -67,12 +67,14 @@ export interface NetlinkTransport {
   dump<T>(message: Uint8Array, read: (reply: NetlinkMessage) => T | undefined): Promise<T[]>;
   /**
    * Notifications of multicast groups (numbers of the RTNLGRP_… and NFNLGRP_… lists). `onLost`: the kernel dropped some, what we know is stale.
-   * It does not keep the process alive.
+   * It does not keep the process alive. `requests` go out by the subscription's own socket first, for what the kernel sends to whoever
+   * asked (log groups); throws `NetlinkError` when one is refused.
    */
   subscribe(
     groups: readonly number[],
     onMessage: (message: NetlinkMessage) => void,
     onLost: () => void,
+    requests?: readonly Uint8Array[],
   ): Subscription;
   close(): void;
 }

@@ -10,6 +10,7 @@ import {
   type NetlinkMessage,
   nested,
   u8,
+  u32,
   type Values,
 } from '../attributes.ts';
 import { AF_INET, AF_INET6, AF_UNSPEC, NLM_F_DUMP, NLM_F_REQUEST } from '../constants.ts';
@@ -57,7 +58,12 @@ const FLOW = attributes({
   mark: [8, be32],
   id: [12, be32],
   zone: [18, be16],
+  /** CTA_FILTER: which fields of the two tuples a dump compares; Linux before 5.8 takes no notice and lists all. */
+  filter: [25, nested(attributes({ original: [1, u32], reply: [2, u32] }))],
 });
+/** CTA_FILTER_F_CTA_IP_SRC and _DST of net/netfilter/nf_internals.h */
+const BY_SOURCE = 1 << 0;
+const BY_DESTINATION = 1 << 1;
 
 /** One direction of a connection. Ports are 0 for protocols without. */
 export interface FlowEnd {
@@ -87,7 +93,36 @@ export interface Flow {
 
 /** All entries of both families. */
 export function listFlows(nl: NetlinkTransport): Promise<Flow[]> {
-  return nl.dump(encode(IPCTNL_MSG_CT_GET, NLM_F_REQUEST | NLM_F_DUMP, header(AF_UNSPEC)), flowOf);
+  return readFlows(nl, flowOf);
+}
+
+/** What `read` makes of all entries of both families. */
+export function readFlows<T>(
+  nl: NetlinkTransport,
+  read: (reply: NetlinkMessage) => T | undefined,
+): Promise<T[]> {
+  return nl.dump(encode(IPCTNL_MSG_CT_GET, NLM_F_REQUEST | NLM_F_DUMP, header(AF_UNSPEC)), read);
+}
+
+export type FlowDirection = 'original' | 'reply';
+
+/** Entries that have the address at this end of this direction, picked by the kernel: it still walks its whole table, but tells little. */
+export async function listFlowsAt(
+  nl: NetlinkTransport,
+  address: Ip,
+  direction: FlowDirection,
+  end: 'source' | 'destination',
+): Promise<Flow[]> {
+  const version = familyOf(address) === 'ipv4' ? 4 : 6;
+  const by = end === 'source' ? BY_SOURCE : BY_DESTINATION;
+  const flows = await nl.dump(
+    encode(IPCTNL_MSG_CT_GET, NLM_F_REQUEST | NLM_F_DUMP, header(version === 4 ? AF_INET : AF_INET6), FLOW, {
+      [direction]: { addresses: { [`${end}${version}`]: address } },
+      filter: { [direction]: by },
+    }),
+    flowOf,
+  );
+  return flows.filter((flow) => flow[direction][end] === address);
 }
 
 /** Deletes these very entries: a newer one of the same addresses and ports stays. One that is gone already is refused with ENOENT. */
