@@ -50,7 +50,8 @@ function* difference(
   if (!mayRemove) return;
   for (const [key, before] of found) {
     if (!wanted.has(key)) {
-      yield { ...head, key, action: 'remove', why: 'ours, and nothing asks for it', before };
+      const why = target.reason?.(before) ?? 'ours, and nothing asks for it';
+      yield { ...head, key, action: 'remove', why, before };
     }
   }
 }

@@ -162,7 +162,9 @@ export class Keeper {
   }
 
   whyRemoved(key: string): string {
-    return this.#whyRemoved.get(key) ?? 'ours, and nothing asks for it';
+    const found = this.delta.found.get(key);
+    const reason = found === undefined ? undefined : this.target.reason?.(found);
+    return this.#whyRemoved.get(key) ?? reason ?? 'ours, and nothing asks for it';
   }
 
   close(): void {
@@ -221,7 +223,8 @@ export class Keeper {
   #saw(seen: ReadonlyMap<string, unknown>, suspects: ReadonlySet<string> | 'all'): void {
     const now = this.#now();
     const same = (wanted: unknown, found: unknown) => this.target.same(wanted, found);
-    for (const { key, kind } of classify(this.delta, seen, same, suspects)) {
+    const untold = this.target.reason ? 'all' : suspects;
+    for (const { key, kind } of classify(this.delta, seen, same, untold)) {
       this.#board.drifted(this.name, key, kind);
     }
     if (this.#moves && now - this.#hurried >= HURRY_AGAIN_MS) {

@@ -14,6 +14,8 @@ export interface Target<Body> {
    * With `atomic`, one failed change fails the batch; its own outcome carries the error and the others say `rolled back`.
    */
   apply(batch: readonly Change<Body>[]): Promise<readonly Outcome[]>;
+  /** Of a target that finds what must go, whosever it is (conntrack): why this one must. Finding one is then no drift. */
+  reason?(found: Body): string;
   /** Kernel notifications of changes that may not be ours. Keys may be over-reported; `unknown` asks for a full observe. */
   watch?(onDrift: (keys: Iterable<string> | 'unknown') => void): Closer;
 }

@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { after, beforeEach, test } from 'node:test';
-import { conntrackTarget } from '../../src/targets/linux/conntrack.ts';
 import {
   deleteFlows,
   type Flow,
@@ -71,16 +70,4 @@ test('entries are deleted by address, port, zone, who serves', async () => {
   assert.equal(await remove({ source: 'fd00::1' }), 1);
   assert.equal(await remove({ destination: '10.96.0.10', destinationPort: 53 }), 1);
   assert.deepEqual(theirs(), []);
-});
-
-test('the target removes what is stale and nothing else', async () => {
-  const target = conntrackTarget(nl, (flow) => flow.original.destination === '10.96.0.10' && flow.zone === 0);
-  const found = await target.observe();
-  assert.equal(found.size, 2);
-  const changes = [...found].map(([key, body]) => ({ key, wanted: undefined, found: body }));
-  for (const outcome of await target.apply(changes)) assert.ok(outcome.ok);
-  for (const outcome of await target.apply(changes)) assert.ok(outcome.ok, 'gone already is as wanted');
-  assert.equal((await target.observe()).size, 0);
-  assert.equal(theirs().length, 2);
-  assert.equal((await conntrackTarget(nl).observe()).size, 0, 'nothing is stale unless somebody says so');
 });

@@ -1,54 +1,241 @@
 /**
- * Target of connection-tracking entries that must not be: those that `isStale` tells. Nobody plans any, so each one found is a difference
- * and removed. They are observed, not remembered, so none is forgotten over a restart or a failed deletion.
+ * Target of connection tracking: connections that policies deny now end here. Nobody plans its rows; what it finds is what must go, and it is
+ * read from the kernel, so nothing is lost over a failure or a restart. It looks only at what was touched. See README.md.
  */
+import type { Clock } from '../../model/clock.ts';
+import { FairleadError } from '../../model/errors.ts';
+import type { Ip } from '../../model/net/ip.ts';
 import type { ConntrackBody } from '../../model/rows/conntrack.ts';
-import type { Outcome, Target } from '../../reconcile/target.ts';
+import type { Change, Closer, Outcome, Target } from '../../reconcile/target.ts';
+import { type EndedFlow, hasPorts, listEnded, putEnded, removeEnded } from './ended.ts';
 import { deleteFlows, type Flow, listFlows } from './netlink/conntrack/flows.ts';
-import { NetlinkError, type NetlinkTransport } from './netlink/transport.ts';
+import { listFlowsTouching } from './netlink/conntrack/touching.ts';
+import { NetlinkError, type NetlinkOutcome, type NetlinkTransport } from './netlink/transport.ts';
+import { type Touch, Touched } from './touched.ts';
+
+/** Who opened a connection, and who serves it after its destination was translated; before the source is. */
+export interface Connection {
+  readonly protocol: number;
+  readonly from: Ip;
+  readonly to: Ip;
+  /** Absent for protocols without. */
+  readonly port: number | undefined;
+}
+
+export interface Denial {
+  readonly why: string;
+  /** Its server may go on sending, and policies may let that through: its packets must be dropped, too. */
+  readonly silence: boolean;
+}
+
+/** Knows what may be. Asked many thousand times in a row. */
+export interface FlowJudge {
+  /** It knows all that it needs. */
+  readonly ready: boolean;
+  /** Addresses of this node's pods, and those that are gone. */
+  pods(): Iterable<Ip>;
+  /** It was one of theirs and is nobody's now: all that mentions it goes. */
+  isGone(address: Ip): boolean;
+  /** Why this connection would not be let through now; `undefined` = it would. */
+  denies(connection: Connection): Denial | undefined;
+}
+
+export interface ConntrackTarget extends Target<ConntrackBody> {
+  /** Connections of these addresses are to be judged again: at once, and soon again when it comes often. */
+  touch(what: Touch): void;
+}
+
+export interface ConntrackOptions {
+  /** Speaks NETLINK_NETFILTER. */
+  readonly nl: NetlinkTransport;
+  readonly clock: Clock;
+  /** Without it nothing is ever found. */
+  readonly judge?: FlowJudge;
+}
 
 const DONE: Outcome = { ok: true };
 const ENOENT = 2;
+/** Judging gives the loop a turn after so many. */
+const JUDGED_IN_ONE_GO = 200;
 
-/** `nl` speaks NETLINK_NETFILTER. */
-export function conntrackTarget(
-  nl: NetlinkTransport,
-  isStale: (flow: Flow) => boolean = () => false,
-): Target<ConntrackBody> {
+export function conntrackTarget(options: ConntrackOptions): ConntrackTarget {
+  const flows = new DeniedFlows(options);
   return {
     name: 'conntrack',
     stage: 5,
-    same: (wanted, found) =>
-      wanted.protocol === found.protocol &&
-      wanted.source === found.source &&
-      wanted.destination === found.destination,
-    async observe() {
-      const flows = (await listFlows(nl)).filter(isStale);
-      return new Map(flows.map((flow) => [keyOf(flow), bodyOf(flow)]));
-    },
-    async apply(batch) {
-      const keys = new Set(batch.filter(({ wanted }) => wanted === undefined).map(({ key }) => key));
-      const flows = (await listFlows(nl)).filter((flow) => keys.has(keyOf(flow)));
-      const outcomes = await deleteFlows(nl, flows);
-      const failed = new Map<string, Outcome>();
-      for (const [i, outcome] of outcomes.entries()) {
-        const flow = flows[i];
-        if (flow && !outcome.ok && !isGone(outcome.error)) failed.set(keyOf(flow), outcome);
-      }
-      return batch.map(({ key }) => failed.get(key) ?? DONE);
-    },
+    same: () => false,
+    reason: ({ why }) => why,
+    observe: () => flows.observe(),
+    apply: (batch) => flows.apply(batch),
+    watch: (onDrift) => flows.watch(() => onDrift('unknown')),
+    touch: (what) => flows.touch(what),
   };
 }
+
+/** Something to be removed. */
+type Finding =
+  | { readonly what: 'flow'; readonly flow: Flow; readonly denial: Denial }
+  | { readonly what: 'ended'; readonly ended: EndedFlow };
+
+class DeniedFlows {
+  readonly #nl: NetlinkTransport;
+  readonly #judge: FlowJudge | undefined;
+  readonly #touched: Touched;
+  /** Found, and not removed yet. */
+  #found: ReadonlyMap<string, Finding> = new Map();
+
+  constructor({ nl, clock, judge }: ConntrackOptions) {
+    this.#nl = nl;
+    this.#judge = judge;
+    this.#touched = new Touched(clock);
+  }
+
+  watch(onTouch: () => void): Closer {
+    return this.#touched.listen(onTouch);
+  }
+
+  touch(what: Touch): void {
+    this.#touched.add(what);
+  }
+
+  async observe(): Promise<ReadonlyMap<string, ConntrackBody>> {
+    const judge = this.#judge;
+    if (judge?.ready) {
+      for (const finding of this.#found.values()) this.#touched.addQuietly(addressesOf(finding));
+      await this.#touched.look(async (what) => {
+        this.#found = await this.#look(judge, what);
+      });
+    }
+    return new Map([...this.#found].map(([key, finding]) => [key, bodyOf(finding)]));
+  }
+
+  /** The server's packets are silenced before its connection goes: otherwise the next one would open it anew. */
+  async apply(batch: readonly Change<ConntrackBody>[]): Promise<readonly Outcome[]> {
+    const judge = this.#judge;
+    if (!judge?.ready) throw new FairleadError('not-ready', 'policies are not fully known: nothing is ended');
+    const flows: { key: string; flow: Flow; denial: Denial }[] = [];
+    const again: { key: string; ended: EndedFlow }[] = [];
+    for (const { key } of batch) {
+      const finding = this.#found.get(key);
+      if (finding?.what === 'ended') again.push({ key, ended: finding.ended });
+      // What policies have let through again since it was found stays.
+      const denial = finding?.what === 'flow' ? denialOf(judge, finding.flow) : undefined;
+      if (finding?.what === 'flow' && denial) flows.push({ key, flow: finding.flow, denial });
+    }
+    const failed = new Map<string, Outcome>();
+    const note = (keys: readonly { key: string }[], outcomes: readonly NetlinkOutcome[]) => {
+      for (const [i, outcome] of outcomes.entries())
+        if (!outcome.ok && !isGone(outcome.error)) failed.set(keys[i]?.key ?? '', outcome);
+    };
+    note(
+      again,
+      await removeEnded(
+        this.#nl,
+        again.map(({ ended }) => ended),
+      ),
+    );
+    const silenced = flows.filter(({ flow, denial }) => denial.silence && canBeSilenced(flow));
+    const put = await putEnded(
+      this.#nl,
+      silenced.map(({ flow }) => serverPackets(flow)),
+    );
+    for (const [i, outcome] of put.entries()) if (!outcome.ok) failed.set(silenced[i]?.key ?? '', outcome);
+    const ending = flows.filter(({ key }) => !failed.has(key));
+    note(
+      ending,
+      await deleteFlows(
+        this.#nl,
+        ending.map(({ flow }) => flow),
+      ),
+    );
+    this.#forget(batch.map(({ key }) => key).filter((key) => !failed.has(key)));
+    return batch.map(({ key }) => failed.get(key) ?? DONE);
+  }
+
+  #forget(keys: readonly string[]): void {
+    const found = new Map(this.#found);
+    for (const key of keys) found.delete(key);
+    this.#found = found;
+  }
+
+  async #look(judge: FlowJudge, what: Touch): Promise<ReadonlyMap<string, Finding>> {
+    const found = new Map<string, Finding>();
+    const flows = await this.#flows(judge, what);
+    for (const [i, flow] of flows.entries()) {
+      if (i % JUDGED_IN_ONE_GO === JUDGED_IN_ONE_GO - 1) await nextTurn();
+      const denial = denialOf(judge, flow);
+      if (denial) found.set(flowKey(flow), { what: 'flow', flow, denial });
+    }
+    for (const ended of await listEnded(this.#nl)) {
+      const isTouched = typeof what === 'string' || what.has(ended.source) || what.has(ended.destination);
+      if (isTouched && !judge.denies(askedFor(ended))) found.set(endedKey(ended), { what: 'ended', ended });
+    }
+    return found;
+  }
+
+  #flows(judge: FlowJudge, what: Touch): Promise<Flow[]> {
+    if (what === 'everything') return listFlows(this.#nl);
+    const addresses = new Set(what === 'pods' ? judge.pods() : what);
+    const gone = new Set([...addresses].filter((address) => judge.isGone(address)));
+    return listFlowsTouching(this.#nl, new Set([...addresses].filter((address) => !gone.has(address))), gone);
+  }
+}
+
+function denialOf(judge: FlowJudge, flow: Flow): Denial | undefined {
+  const { protocol, original, reply } = flow;
+  for (const address of [original.source, reply.source, original.destination, reply.destination])
+    if (judge.isGone(address)) return { why: `the pod of ${address} is gone`, silence: false };
+  const port = hasPorts(protocol) ? reply.sourcePort : undefined;
+  return judge.denies({ protocol, from: original.source, to: reply.source, port });
+}
+
+/** Answers to a translated source go to this node itself and reach no pod without the entry. */
+const canBeSilenced = ({ protocol, original, reply }: Flow): boolean =>
+  hasPorts(protocol) && reply.destination === original.source;
+
+const serverPackets = ({ protocol, reply }: Flow): EndedFlow => ({ protocol, ...reply });
+
+/** The connection that these packets are answers of. */
+const askedFor = ({ protocol, source, sourcePort, destination }: EndedFlow): Connection => ({
+  protocol,
+  from: destination,
+  to: source,
+  port: sourcePort,
+});
+
+function addressesOf(finding: Finding): ReadonlySet<Ip> {
+  if (finding.what === 'ended') return new Set([finding.ended.source, finding.ended.destination]);
+  const { original, reply } = finding.flow;
+  return new Set([original.source, reply.source, original.destination, reply.destination]);
+}
+
+function bodyOf(finding: Finding): ConntrackBody {
+  if (finding.what === 'flow') {
+    const { flow, denial } = finding;
+    const [source, destination] = [flow.original.source, flow.reply.source];
+    return { what: 'flow', protocol: flow.protocol, source, destination, why: denial.why };
+  }
+  const { from, to, protocol } = askedFor(finding.ended);
+  return { what: 'ended', protocol, source: from, destination: to, why: 'policies let it through again' };
+}
+
+function flowKey({ protocol, original, zone, id }: Flow): string {
+  return `flow ${protocol} ${wordsOf(original)} zone ${zone} id ${id}`;
+}
+
+const endedKey = (ended: EndedFlow): string => `ended ${ended.protocol} ${wordsOf(ended)}`;
+
+const wordsOf = ({
+  source,
+  sourcePort,
+  destination,
+  destinationPort,
+}: EndedFlow | Flow['original']): string => `${source} ${sourcePort} ${destination} ${destinationPort}`;
 
 function isGone(error: Error): boolean {
   return error instanceof NetlinkError && error.errno === ENOENT;
 }
 
-function bodyOf({ protocol, original }: Flow): ConntrackBody {
-  return { protocol, source: original.source, destination: original.destination };
-}
-
-function keyOf({ protocol, original, zone, id }: Flow): string {
-  const { source, sourcePort, destination, destinationPort } = original;
-  return `flow ${protocol} ${source} ${sourcePort} ${destination} ${destinationPort} zone ${zone} id ${id}`;
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
