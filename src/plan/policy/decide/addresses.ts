@@ -21,9 +21,13 @@ const PEER = 2;
 export const countsForPolicy = ({ hostNetwork, phase }: Pod): boolean =>
   !hostNetwork && phase !== 'Succeeded' && phase !== 'Failed';
 
-/** All pods that have this address, those with the strongest claim first. More than one only while an address changes hands. */
+/**
+ * All pods that have this address, those with the strongest claim first. More than one only while an address changes hands. One that was
+ * given to a pod at its birth is that pod's alone: whoever else still names it has lost it, and must not lend it its labels.
+ */
 export function podsAt(world: World, address: Ip): readonly Holder[] {
   const own = ownPods(world).get(address);
+  if (own?.[0]?.rank === BORN) return own;
   const peers = peerPods(world).get(address);
   if (!own) return peers ?? NOBODY;
   return peers ? [...own, ...peers] : own;
@@ -72,7 +76,9 @@ function ownPods(world: World): ReadonlyMap<Ip, readonly Holder[]> {
         for (const address of birth.ips) enter(book, address, { pod, rank: BORN });
     }
     for (const pod of world.pods.objects.values())
-      if (countsForPolicy(pod)) for (const address of pod.ips) enter(book, address, { pod, rank: OWN });
+      if (countsForPolicy(pod))
+        for (const address of pod.ips)
+          if (book.get(address)?.[0]?.rank !== BORN) enter(book, address, { pod, rank: OWN });
     return book;
   });
 }

@@ -268,6 +268,14 @@ test('a birth counts while its pod is there, and wins an address that changes ha
   store.put('births', 'c1', birth);
   assert.equal(decide(world, flow('outside', 'y/a')).ingress?.pod, 'x/new');
   assert.equal(ask(world, 'outside', 'y/a'), 'none | -network-policy');
+  const peersOf = (key: string) =>
+    networkPolicy('x/p', { pods: is('pod', 'b'), ingress: [rule([own(is('pod', key))])] });
+  store.put('networkPolicies', 'x/p', peersOf('new'));
+  assert.equal(decide(world, flow('y/a', 'x/b')).ingress?.allowed, true);
+  const fromY = { kind: 'pods', namespaces: is('ns', 'y'), pods: EVERYTHING } as const;
+  store.put('networkPolicies', 'x/p', networkPolicy('x/p', { ingress: [rule([fromY])] }));
+  assert.equal(decide(world, flow('y/a', 'x/b')).ingress?.allowed, false, 'the old pod lends it nothing');
+  store.remove('networkPolicies', 'x/p');
   store.put('births', 'c1', { ...birth, uid: 'another' });
   assert.equal(decide(world, flow('outside', 'y/a')).ingress?.pod, 'y/a');
   store.put('births', 'c1', birth);
