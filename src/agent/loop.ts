@@ -123,6 +123,21 @@ export class Loop {
     return this.#reconciler.row(ref);
   }
 
+  /**
+   * Why what the World says now is not in a target yet, in words; `undefined` when it is. A row that waits or failed counts when
+   * `mine` accepts its key.
+   */
+  unapplied(target: TargetName, mine: (key: string) => boolean): string | undefined {
+    if (this.#options.store.dirtySince !== undefined) return 'not planned yet';
+    return this.#engine.waits(target) ?? this.#reconciler.unapplied(target, mine);
+  }
+
+  /** Resolves as soon as `unmet` has no reason any more, else after `deadlineMs` with the last one. Asks whenever anything moved. */
+  async whenMet(unmet: () => string | undefined, deadlineMs: number): Promise<string | undefined> {
+    if (unmet() !== undefined) await this.#until(() => unmet() === undefined, deadlineMs);
+    return unmet();
+  }
+
   /** Oldest first, the last 256. */
   drift(): readonly DriftRecord[] {
     return this.#reconciler.drift();

@@ -37,9 +37,14 @@ export class PlannerUnits {
     return this.#planned;
   }
 
+  /** Why it does not plan at all now; `undefined` when it does. */
+  get waits(): string | undefined {
+    return this.#waits === undefined ? undefined : `planner ${this.planner.name} waits for ${this.#waits}`;
+  }
+
   /** Why its rows are not known to be all that is wanted now; `undefined` when they are. */
   get incomplete(): string | undefined {
-    if (this.#waits !== undefined) return `planner ${this.planner.name} waits for ${this.#waits}`;
+    if (this.#waits !== undefined) return this.waits;
     for (const unit of this.#troubled) {
       if (this.#units.get(unit)?.unknown) return `planner ${this.planner.name} could not plan ${unit}`;
     }

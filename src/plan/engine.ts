@@ -44,6 +44,14 @@ export class PlanEngine {
     return this.#planners.every((planner) => planner.planned);
   }
 
+  /** Why what a target should have is not planned now; `undefined` when it is. */
+  waits(target: TargetName): string | undefined {
+    for (const { planner, waits } of this.#planners) {
+      if (waits !== undefined && planner.writes.includes(target)) return waits;
+    }
+    return undefined;
+  }
+
   /**
    * Why nothing of a target may be removed now; `undefined` when it may. A thing that no row asks for is only known to be
    * unwanted when every planner that writes this target has planned from complete sources.

@@ -141,6 +141,22 @@ export class Reconciler {
     return rowStatus(keeper, this.#clock, ref.key);
   }
 
+  /**
+   * Why a target is not as wanted, in words; `undefined` when it is. Rows that wait, failed or may not be removed count only when
+   * `mine` accepts their key.
+   */
+  unapplied(target: TargetName, mine: (key: string) => boolean): string | undefined {
+    const keeper = this.#keepers.get(target);
+    if (!keeper) return undefined;
+    if (!keeper.resting) return `target ${target}: ${keeper.status().error ?? 'at work'}`;
+    for (const key of keeper.delta.todo.keys()) {
+      if (!mine(key)) continue;
+      const { state, message } = rowStatus(keeper, this.#clock, key);
+      return `${target} ${key}: ${message ?? state}`;
+    }
+    return undefined;
+  }
+
   drift(): readonly DriftRecord[] {
     return this.#drift.records();
   }
