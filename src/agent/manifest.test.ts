@@ -69,6 +69,8 @@ it('asks for no more than it needs', () => {
     'nodes: get,list,watch,patch',
     'nodes/status: patch',
     'pods,namespaces: list,watch',
+    'networkpolicies: list,watch',
+    'clusternetworkpolicies: list,watch',
     'events: create,patch',
   ]);
   for (const { securityContext } of containers) {

@@ -39,6 +39,11 @@ export function podsOn(node: string): Kind<'pods'> {
   return { ...pods, fieldSelector: `spec.nodeName=${node}` };
 }
 
+/** The pods of all other nodes, and of none yet. A pod that is given to a node moves to `pods` there: its key may shortly be in both, or in none. */
+export function podsNotOn(node: string): Kind<'peers'> {
+  return { ...pods, source: 'peers', fieldSelector: `spec.nodeName!=${node}` };
+}
+
 const NO_ADDRESSES: readonly Ip[] = Object.freeze([]);
 
 function addressesOf(status: Raw): readonly Ip[] {

@@ -24,6 +24,10 @@ export interface Timing {
   /** Without contact for longer than this, the view is no longer trusted. */
   readonly distrust: number;
   readonly backoff: { readonly first: number; readonly longest: number };
+  /** How often an optional kind that the API does not have is asked for; up to as much again is added at random. */
+  readonly absent: number;
+  /** A kind that had objects is missing for this long before they are given up: a server that is just starting answers 404 too. */
+  readonly doubt: number;
 }
 
 /**
@@ -36,6 +40,8 @@ export const TIMING: Timing = {
   listSilence: 20_000,
   distrust: 90_000,
   backoff: { first: 500, longest: 8_000 },
+  absent: 4_000,
+  doubt: 15_000,
 };
 
 /** A server that was heard for this long was in order: the next failure is a first one again. */
@@ -62,7 +68,8 @@ export interface ReflectorOptions<S extends KubeSource> {
  *            └─ failed                                  └─ from the last version ◄─┘
  * ```
  *
- * While it lists anew or is cut off, the old objects stay: they are the last whole truth known.
+ * While it lists anew or is cut off, the old objects stay: they are the last whole truth known. An optional kind that the API does not
+ * have (404) is an empty table and ready; it is asked for every few seconds, by one request that costs the server nothing.
  */
 export class Reflector<S extends KubeSource> {
   readonly #o: ReflectorOptions<S>;
@@ -77,6 +84,8 @@ export class Reflector<S extends KubeSource> {
   /** Some event could not be taken over: the next list puts it right. */
   #damaged = false;
   #reason = '';
+  /** Since when the API does not have this kind. */
+  #missingSince: number | undefined;
   #closed = false;
   /** Ends the request under way. */
   #request = new AbortController();
@@ -135,8 +144,10 @@ export class Reflector<S extends KubeSource> {
       },
       remove: (raw) => objects.delete(this.#o.kind.key(raw)),
     };
+    if (this.#missingSince !== undefined) await this.#ask();
     const streamed = await watchList(list);
     const version = streamed ?? (await pagedList(list));
+    if (this.#closed) return;
     this.#heard();
     const { sink, kind, log } = this.#o;
     sink.replace(kind.source, objects);
@@ -146,8 +157,15 @@ export class Reflector<S extends KubeSource> {
     this.#trusted = true;
     this.#damaged = false;
     this.#reason = '';
+    this.#missingSince = undefined;
     const how = streamed === undefined ? 'pages' : 'stream';
     log.info({ source: kind.source, objects: objects.size, version, how }, 'listed');
+  }
+
+  /** Throws when the API still does not have this kind. */
+  async #ask(): Promise<void> {
+    const { client, kind } = this.#o;
+    await client.list(kind.resource, { limit: 1 }, () => {}, this.#request.signal);
   }
 
   /** Equal content keeps the object that is there, so that a relist makes no garbage and no change. */
@@ -234,8 +252,29 @@ export class Reflector<S extends KubeSource> {
     this.#contact = this.#o.clock.monotonic();
   }
 
+  /** The API does not have this kind: nothing of it is the whole truth. */
+  async #missing(): Promise<void> {
+    const { clock, kind, log, random, sink } = this.#o;
+    const now = clock.monotonic();
+    this.#heard();
+    this.#version = undefined;
+    this.#failures = 0;
+    this.#missingSince ??= now;
+    const believed = this.#objects.size === 0 || now - this.#missingSince >= this.#timing.doubt;
+    if (believed && (!this.#trusted || this.#objects.size > 0)) {
+      this.#objects = new Map();
+      sink.replace(kind.source, this.#objects);
+      sink.ready(kind.source);
+      this.#trusted = true;
+      this.#reason = '';
+      log.info({ source: kind.source }, 'the API server does not have this kind');
+    }
+    await this.#pause(this.#timing.absent * (1 + random()));
+  }
+
   async #failed(error: unknown, began: number): Promise<void> {
     const { clock, kind, log, random } = this.#o;
+    if (kind.optional && error instanceof ApiError && error.status === 404) return this.#missing();
     if (needsList(error)) this.#version = undefined;
     this.#failures = this.#contact - began >= STEADY ? 1 : this.#failures + 1;
     const words = describe(error);

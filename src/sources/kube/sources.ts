@@ -1,9 +1,11 @@
 import type { Clock, Random } from '../../model/clock.ts';
 import type { WorldSink } from '../../model/world.ts';
 import type { KubeClient } from './client.ts';
+import { clusterNetworkPolicies } from './clusternetworkpolicies.ts';
 import type { AnyKind, Kind, KubeSource } from './kind.ts';
 import type { Log } from './log.ts';
 import { namespaces } from './namespaces.ts';
+import { networkPolicies } from './networkpolicies.ts';
 import { nodes } from './nodes.ts';
 import { pods } from './pods.ts';
 import { Reflector, type Timing } from './reflector.ts';
@@ -14,12 +16,18 @@ export interface KubeSourcesOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
-  /** Default: all nodes, pods and namespaces. `[nodes, podsOn(name), namespaces]` spares an agent the other nodes' pods. */
+  /** Default: all of each. `podsOn(name)` instead of `pods` spares an agent the other nodes' pods. */
   readonly kinds?: readonly AnyKind[];
   readonly timing?: Partial<Timing>;
 }
 
-export const ALL_KINDS: readonly AnyKind[] = [nodes, pods, namespaces];
+export const ALL_KINDS: readonly AnyKind[] = [
+  nodes,
+  pods,
+  namespaces,
+  networkPolicies,
+  clusterNetworkPolicies,
+];
 
 /** Keeps the World's tables of the API server's objects, one reflector a kind, each ready on its own. */
 export function startKubeSources(options: KubeSourcesOptions): { close(): void } {
