@@ -1,4 +1,5 @@
 import type { Birth } from '../model/cluster/birth.ts';
+import { describe } from '../model/errors.ts';
 import { type Ip, tryIp } from '../model/net/ip.ts';
 import type { World } from '../model/world.ts';
 import { type Births, isOf } from './births.ts';
@@ -100,9 +101,18 @@ async function add(options: CniOptions, call: Call): Promise<unknown> {
       const message = `the rules of Pod ${birth.pod} are not in the kernel after ${RULES_MS / 1000} s`;
       throw new CniFault(TRY_AGAIN, message, `${reason}; see: fairlead status`);
     }
-    await options.forget?.(birth.ips);
+    await forget(options, birth);
   }
   return call.conf.prevResult;
+}
+
+async function forget(options: CniOptions, birth: Birth): Promise<void> {
+  try {
+    await options.forget?.(birth.ips);
+  } catch (error) {
+    const message = `connections of the addresses of Pod ${birth.pod} from before it could not be ended`;
+    throw new CniFault(TRY_AGAIN, message, describe(error));
+  }
 }
 
 function check(options: CniOptions, call: Call): undefined {

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import type { Clock } from '../model/clock.ts';
 import type { Birth } from '../model/cluster/birth.ts';
@@ -185,4 +186,13 @@ function checked(value: unknown): Birth | undefined {
   return good.length === 0 || good.length < addresses.length
     ? undefined
     : Object.freeze({ pod, uid, containerId, ips: Object.freeze(good) });
+}
+
+/** Names this run of the kernel. Without one every start counts as a reboot. */
+export function bootId(): string {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  } catch {
+    return randomUUID();
+  }
 }

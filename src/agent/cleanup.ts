@@ -9,6 +9,7 @@ import { type ConfigInput, load, settingsAtStart } from '../sources/config/sourc
 import { configFile, readConfigFile } from '../sources/config/watch.ts';
 import type { KubeClient } from '../sources/kube/client.ts';
 import { findLink } from '../targets/linux/netlink/rtnetlink/link.ts';
+import { BIRTHS_FILE } from './births.ts';
 import { ourBridge, removeBridge } from './bridge.ts';
 import { requireNetAdmin } from './capabilities.ts';
 import { answers } from './claim.ts';
@@ -119,7 +120,7 @@ export class Cleanup {
   /** The journal has nothing left to say, and a killed agent's socket is only litter. A folder with other files in it stays. */
   #removeState(): void {
     const dir = this.#found.stateDir;
-    for (const name of ['agent.sock', 'sysctls.json']) rmSync(join(dir, name), { force: true });
+    for (const name of ['agent.sock', 'sysctls.json', BIRTHS_FILE]) rmSync(join(dir, name), { force: true });
     try {
       rmdirSync(dir);
     } catch {

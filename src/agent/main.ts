@@ -3,16 +3,16 @@ import { WorldStore } from '../model/world-store.ts';
 import type { Values } from '../sources/config/settings.ts';
 import { ConfigSource, problemText, settingsAtStart } from '../sources/config/source.ts';
 import { startHostSource } from '../sources/host/host.ts';
+import { startKubeSources } from '../sources/kube/sources.ts';
 import { apiRoutes, healthRoutes } from './api.ts';
 import { BIRTHS_FILE, Births, bootId } from './births.ts';
 import { cniRoutes } from './births-cni.ts';
 import { requireNetAdmin } from './capabilities.ts';
 import { claimSocket } from './claim.ts';
 import { systemClock } from './clock.ts';
-import { clientFor, followCluster, nodeRecorder } from './cluster.ts';
+import { clientFor, kindsFor, nodeRecorder } from './cluster.ts';
 import { crashOnUncaught, untilAskedToEnd } from './crash.ts';
 import { ProblemEvents } from './events.ts';
-import { FollowPeers } from './follow-peers.ts';
 import { openHealthPort } from './health.ts';
 import { httpServer, type Routes } from './http.ts';
 import { type AgentInput, configInput } from './input.ts';
@@ -57,8 +57,7 @@ export async function runAgent(input: AgentInput): Promise<number> {
   const own = new OwnProblems(log, changed.emit);
   const store = new WorldStore(clock);
   const { world } = store;
-  const peers = new FollowPeers(store, world, clock);
-  const config = new ConfigSource(settings, peers, clock, {
+  const config = new ConfigSource(settings, store, clock, {
     onValues: (values) => inForce(values, log),
     onProblems: (problems) => own.set('config', problems),
   });
@@ -71,9 +70,9 @@ export async function runAgent(input: AgentInput): Promise<number> {
     if (object) store.put('nodes', node, facts.mark(object));
   });
   const nodeStatus = clusterTarget(client, node, clock, facts);
-  const sink = watchOwnNode(peers, world, node, (object) => nodeStatus.nodeChanged(object), facts);
+  const sink = watchOwnNode(store, world, node, (object) => nodeStatus.nodeChanged(object), facts);
   startHostSource({ sink, netlink: kernel.route, ...cniPlace(values), clock, log });
-  followCluster(node, peers, { client, sink, clock, random, log });
+  startKubeSources({ client, sink, clock, random, log, kinds: kindsFor(node) });
 
   const births = new Births({
     sink: store,
