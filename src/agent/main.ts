@@ -1,18 +1,20 @@
 import { join } from 'node:path';
+import type { Ip } from '../model/net/ip.ts';
 import { WorldStore } from '../model/world-store.ts';
 import type { Values } from '../sources/config/settings.ts';
 import { ConfigSource, problemText, settingsAtStart } from '../sources/config/source.ts';
 import { startHostSource } from '../sources/host/host.ts';
-import { startKubeSources } from '../sources/kube/sources.ts';
+import { forgetFlows } from '../targets/linux/forget-flows.ts';
 import { apiRoutes, healthRoutes } from './api.ts';
 import { BIRTHS_FILE, Births, bootId } from './births.ts';
 import { cniRoutes } from './births-cni.ts';
 import { requireNetAdmin } from './capabilities.ts';
 import { claimSocket } from './claim.ts';
 import { systemClock } from './clock.ts';
-import { clientFor, kindsFor, nodeRecorder } from './cluster.ts';
+import { clientFor, followCluster, nodeRecorder } from './cluster.ts';
 import { crashOnUncaught, untilAskedToEnd } from './crash.ts';
 import { ProblemEvents } from './events.ts';
+import { FollowPeers } from './follow-peers.ts';
 import { openHealthPort } from './health.ts';
 import { httpServer, type Routes } from './http.ts';
 import { type AgentInput, configInput } from './input.ts';
@@ -57,7 +59,8 @@ export async function runAgent(input: AgentInput): Promise<number> {
   const own = new OwnProblems(log, changed.emit);
   const store = new WorldStore(clock);
   const { world } = store;
-  const config = new ConfigSource(settings, store, clock, {
+  const peers = new FollowPeers(store, world, clock);
+  const config = new ConfigSource(settings, peers, clock, {
     onValues: (values) => inForce(values, log),
     onProblems: (problems) => own.set('config', problems),
   });
@@ -70,9 +73,9 @@ export async function runAgent(input: AgentInput): Promise<number> {
     if (object) store.put('nodes', node, facts.mark(object));
   });
   const nodeStatus = clusterTarget(client, node, clock, facts);
-  const sink = watchOwnNode(store, world, node, (object) => nodeStatus.nodeChanged(object), facts);
+  const sink = watchOwnNode(peers, world, node, (object) => nodeStatus.nodeChanged(object), facts);
   startHostSource({ sink, netlink: kernel.route, ...cniPlace(values), clock, log });
-  startKubeSources({ client, sink, clock, random, log, kinds: kindsFor(node) });
+  followCluster(node, peers, { client, sink, clock, random, log });
 
   const births = new Births({
     sink: store,
@@ -94,7 +97,8 @@ export async function runAgent(input: AgentInput): Promise<number> {
   const explain = explainer({ world, client, loop, netlink: kernel.route });
   const about = { node, started, world, config: settings };
   const view = agentView({ ...about, loop, clock, registry, explain, changed, problems: () => own.list() });
-  routes = { ...apiRoutes(view, clock), ...cniRoutes({ births, world, loop }) };
+  const forget = (ips: readonly Ip[]) => forgetFlows(kernel.netfilter, new Set(ips));
+  routes = { ...apiRoutes(view, clock), ...cniRoutes({ births, world, loop, forget }) };
   own.set(
     'health',
     await openHealthPort(

@@ -6,10 +6,10 @@ import type { World } from '../model/world.ts';
 import { WorldStore } from '../model/world-store.ts';
 import { ConfigSource, problemText, settingsAtStart } from '../sources/config/source.ts';
 import { startHostSource } from '../sources/host/host.ts';
-import { startKubeSources } from '../sources/kube/sources.ts';
 import { BIRTHS_FILE, Births, bootId } from './births.ts';
 import { systemClock } from './clock.ts';
-import { clientFor, kindsFor } from './cluster.ts';
+import { clientFor, followCluster } from './cluster.ts';
+import { FollowPeers } from './follow-peers.ts';
 import { type AgentInput, configInput } from './input.ts';
 import { createLog } from './log.ts';
 import { Loop } from './loop.ts';
@@ -29,7 +29,8 @@ export async function planOnce(input: AgentInput): Promise<readonly PlannedChang
   const log = createLog('silent', atStart.node ?? '');
   const store = new WorldStore(clock);
   const problems: string[] = [];
-  const config = new ConfigSource(settings, store, clock, {
+  const peers = new FollowPeers(store, store.world, clock);
+  const config = new ConfigSource(settings, peers, clock, {
     onValues: () => {},
     onProblems: (found) => void problems.push(...found.map(problemText)),
   });
@@ -40,18 +41,11 @@ export async function planOnce(input: AgentInput): Promise<readonly PlannedChang
   new Births({ sink: store, world: store.world, clock, file, boot: bootId(), tell: () => {} }).load();
   const kernel = openKernel();
   const client = clientFor(values, clock);
-  const sink = watchOwnNode(store, store.world, values.node ?? '', () => {});
+  const sink = watchOwnNode(peers, store.world, values.node ?? '', () => {});
   const sources = [
     config,
     startHostSource({ sink, netlink: kernel.route, ...cniPlace(values), clock, log }),
-    startKubeSources({
-      client,
-      sink,
-      clock,
-      random: Math.random,
-      log,
-      kinds: kindsFor(values.node ?? ''),
-    }),
+    followCluster(values.node ?? '', peers, { client, sink, clock, random: Math.random, log }),
   ];
   try {
     await complete(store.world, clock);
