@@ -56,7 +56,7 @@ function textualTable(): string {
   const sets = EXAMPLE_SETS.map((set) => {
     const value = set.value && (set.value === 'verdict' ? 'verdict' : set.value.join(' . '));
     const type = `type ${set.key.join(' . ')}${value === undefined ? '' : ` : ${value}`};`;
-    const flags = set.interval ? 'flags interval;' : '';
+    const flags = set.interval ? 'flags interval;' : set.dynamic ? 'flags dynamic,timeout;' : '';
     return `${value === undefined ? 'set' : 'map'} ${set.name} { ${type} ${flags} }`;
   });
   const rules = EXAMPLES.map(([text]) => text);

@@ -107,6 +107,18 @@ export function tcpFlags(set: readonly TcpFlag[], among: readonly TcpFlag[]): Pa
   };
 }
 
+/** `icmpv6 type 130-137`: messages whose number lies between both ends, or is the one. */
+export function icmpv6Types(from: number, to = from): Part {
+  const cmp = (op: NftCompare, n: number): NftExpr => ({ expr: 'cmp', op, sreg: R, data: u8(n) });
+  return {
+    within: ['ipv6', 'icmpv6'],
+    exprs: [
+      { expr: 'payload', base: 'transport', offset: 0, length: 1, dreg: R },
+      ...(from === to ? [cmp('eq', from)] : [cmp('gte', from), cmp('lte', to)]),
+    ],
+  };
+}
+
 const ADDRESS_TYPES = { unicast: 1, local: 2, broadcast: 3, multicast: 5 } as const;
 
 /** `fib daddr type local`: what the routing tables say of the address. */
@@ -142,15 +154,21 @@ function anyBit(load: NftExpr, bits: number): Part {
   };
 }
 
-function looked(fields: Field | readonly Field[], lookup: NftExpr): Part {
+/** Loads fields one behind the other, as the key of a set. */
+export function keyOf(fields: Field | readonly Field[]): Part {
   const all = 'load' in fields ? [fields] : fields;
   let dreg = R;
-  const loads = all.map((field) => {
+  const exprs = all.map((field) => {
     const load = field.load(dreg);
     dreg += Math.ceil(NFT_VALUES[field.type].bytes / 4);
     return load;
   });
-  return { within: all.flatMap((field) => field.within), exprs: [...loads, lookup] };
+  return { within: all.flatMap((field) => field.within), exprs };
+}
+
+function looked(fields: Field | readonly Field[], lookup: NftExpr): Part {
+  const { within = [], exprs } = keyOf(fields);
+  return { within, exprs: [...exprs, lookup] };
 }
 
 function compared(field: Field, text: string, op: 'eq' | 'neq'): Part {

@@ -2,7 +2,8 @@
 import type { Family } from '../../model/net/ip.ts';
 import type { NftExpr, NftVerdict } from '../../model/rows/nft.ts';
 import { nftHex, parseNftValue } from '../../model/rows/nft-values.ts';
-import { u32 } from './match.ts';
+import type { Field } from './field.ts';
+import { keyOf, u32 } from './match.ts';
 import { FIRST_REGISTER, type Part } from './rule.ts';
 
 const R = FIRST_REGISTER;
@@ -36,6 +37,12 @@ export function log(group: number, prefix?: string, snaplen?: number): Part {
       },
     ],
   };
+}
+
+/** `update @seen { ip saddr timeout 5m }`: puts the fields into a dynamic set, or begins their time anew. Milliseconds. */
+export function refresh(fields: Field | readonly Field[], set: string, timeout: number): Part {
+  const { within = [], exprs } = keyOf(fields);
+  return { within, exprs: [...exprs, { expr: 'dynset', set, op: 'update', sreg: R, timeout }] };
 }
 
 /** `limit rate 10/minute burst 5 packets`: matches while the rate is not exceeded. */
