@@ -4,12 +4,22 @@
  */
 import type { Config } from '../../../model/cluster/config.ts';
 import type { KernelFacts } from '../../../model/cluster/host.ts';
-import type { PolicyProtocol } from '../../../model/cluster/policy.ts';
+import { DIRECTIONS, type PolicyProtocol } from '../../../model/cluster/policy.ts';
 import type { Cidr } from '../../../model/net/cidr.ts';
-import type { Ip } from '../../../model/net/ip.ts';
+import { FAMILIES, familyOf, type Ip } from '../../../model/net/ip.ts';
 import type { Row } from '../../../model/rows/row.ts';
-import { nothing, type UnitPlan } from '../../planner.ts';
+import type { UnitPlan } from '../../planner.ts';
 import type { AddressSet, CompiledPolicy, LocalPod, PortSet, Selection } from '../compiled.ts';
+import { baseChains, dispatchRows as dispatchChains, endedRows } from './base.ts';
+import { deniedRows } from './denied.ts';
+import { addressSet, dispatchMap, policyChain, portSet, selectionChain } from './names.ts';
+import { PROTOCOLS } from './ports.ts';
+import { addressType, chainRow, elementRow, setRow } from './rows.ts';
+import { policyRules } from './rules.ts';
+import { selectionChains } from './selection.ts';
+import { comment } from './words.ts';
+
+export { isPolicyRow } from './names.ts';
 
 export interface Base {
   readonly config: Config;
@@ -19,51 +29,69 @@ export interface Base {
 }
 
 /** Base chains, dispatch maps, sets of ended flows, the denied chains: all that is there once. */
-export function baseRows(_base: Base): UnitPlan {
-  return nothing;
+export function baseRows({ config, podCidrs }: Base): UnitPlan {
+  const { policy, cni } = config;
+  const bridge = cni.write && cni.plugin === 'bridge' ? cni.bridge : undefined;
+  const closing = { unknownPods: policy.unknownPods, podCidrs, bridge };
+  return { rows: [...baseChains(), ...endedRows(), ...dispatchChains(closing), ...deniedRows(policy)] };
 }
 
 /** The sets of both families. */
-export function addressSetRows(_set: AddressSet): readonly Row[] {
-  return [];
+export function addressSetRows({ id, text }: AddressSet): readonly Row[] {
+  return FAMILIES.map((family) => setRow(text, addressSet(id, family), [addressType(family)]));
 }
 
 /** `why`: `pod x/web-1`, `Node n3`. The body bears no comment, so that two pods with one address share the element. */
-export function addressElement(_set: AddressSet, _ip: Ip, _why: string): readonly Row[] {
-  return [];
+export function addressElement({ id }: AddressSet, ip: Ip, why: string): readonly Row[] {
+  return [elementRow(why, addressSet(id, familyOf(ip)), [ip])];
 }
 
 /** The sets of both families: address . protocol . port. */
-export function portSetRows(_set: PortSet): readonly Row[] {
-  return [];
+export function portSetRows({ id, text }: PortSet): readonly Row[] {
+  return FAMILIES.map((family) =>
+    setRow(text, portSet(id, family), [addressType(family), 'inet_proto', 'inet_service']),
+  );
 }
 
 export function portElement(
-  _set: PortSet,
-  _ip: Ip,
-  _protocol: PolicyProtocol,
-  _port: number,
-  _why: string,
+  { id }: PortSet,
+  ip: Ip,
+  protocol: PolicyProtocol,
+  port: number,
+  why: string,
 ): readonly Row[] {
-  return [];
+  return [elementRow(why, portSet(id, familyOf(ip)), [ip, PROTOCOLS[protocol], `${port}`])];
 }
 
 /** Chain and interval sets of a NetworkPolicy in one direction. */
-export function policyRows(_policy: CompiledPolicy, _settings: Config['policy']): readonly Row[] {
-  return [];
+export function policyRows(policy: CompiledPolicy, settings: Config['policy']): readonly Row[] {
+  const { rules, rows } = policyRules(policy, settings);
+  const { name, direction } = policy;
+  return [...rows, chainRow(`NetworkPolicy ${name}`, policyChain(name, direction), rules)];
 }
 
 /** The chain of all pods with this Selection. `admin` and `baseline` are its ClusterNetworkPolicies, in its order. */
 export function selectionRows(
-  _selection: Selection,
-  _admin: readonly CompiledPolicy[],
-  _baseline: readonly CompiledPolicy[],
-  _settings: Config['policy'],
+  selection: Selection,
+  admin: readonly CompiledPolicy[],
+  baseline: readonly CompiledPolicy[],
+  settings: Config['policy'],
 ): readonly Row[] {
-  return [];
+  return selectionChains(selection, admin, baseline, settings);
 }
 
 /** The pod's elements in the dispatch maps: both directions, each of its addresses. */
-export function dispatchRows(_pod: LocalPod): readonly Row[] {
-  return [];
+export function dispatchRows(pod: LocalPod): readonly Row[] {
+  return DIRECTIONS.flatMap((direction) => {
+    const selection = pod[direction];
+    const value = selection
+      ? ({ verdict: 'goto', chain: selectionChain(selection) } as const)
+      : ({ verdict: 'accept' } as const);
+    return pod.ips.map((ip) =>
+      elementRow(`pod ${pod.pod}`, dispatchMap(direction, familyOf(ip)), [ip], {
+        value,
+        comment: comment(pod.pod),
+      }),
+    );
+  });
 }

@@ -1,0 +1,109 @@
+/** Base chains and dispatch: from a packet to the chain of the pod that sent it, and of the pod that gets it. See ../README.md. */
+import type { Config } from '../../../model/cluster/config.ts';
+import { DIRECTIONS, type Direction } from '../../../model/cluster/policy.ts';
+import type { Cidr } from '../../../model/net/cidr.ts';
+import { FAMILIES, familyOf } from '../../../model/net/ip.ts';
+import { ENDED_SETS, ENDED_TIMEOUT, endedSet } from '../../../model/rows/ended.ts';
+import { type NftChain, type NftRule, nftSetKey } from '../../../model/rows/nft.ts';
+import { daddr, dport, iifname, l4proto, oifname, saddr, sport } from '../../nft/field.ts';
+import { ctState, fibType, icmpv6Types, inSet, is, tcpFlags, vmap } from '../../nft/match.ts';
+import { rule } from '../../nft/rule.ts';
+import { accept, counter, drop, goBack, goTo, jump, refresh } from '../../nft/statement.ts';
+import { baseChain, dispatchChain, dispatchMap, ENDED_CHAIN, unknownChain } from './names.ts';
+import { addressType, chainRow, type NftRow, setRow } from './rows.ts';
+
+/** nft's `filter` (NF_IP_PRI_FILTER), and behind IPVS in LOCAL_IN (NF_IP_PRI_NAT_SRC - 1: it takes away what is for Services). */
+const FILTER = 0;
+const BEHIND_IPVS = 101;
+
+export function baseChains(): NftRow[] {
+  const established = rule([ctState('established', 'related'), accept], 'replies, and errors about them');
+  const ended = rule([jump(ENDED_CHAIN)], 'connections that policy has ended');
+  const own = rule([fibType('saddr', 'local'), accept], "the node's own traffic");
+  const loopback = rule([is(iifname, 'lo'), accept], "the node's own traffic");
+  const row = (hook: 'forward' | 'output' | 'input', direction: Direction, rules: readonly NftRule[]) => {
+    const where: NftChain['hook'] = {
+      type: 'filter',
+      hook,
+      priority: priorityOf(hook, direction),
+      policy: 'accept',
+    };
+    const last = rule([jump(dispatchChain(direction))]);
+    return chainRow(
+      `policy on ${direction}`,
+      baseChain(hook, direction),
+      [established, ...rules, last],
+      where,
+    );
+  };
+  return [
+    row('forward', 'egress', [ended]),
+    row('forward', 'ingress', []),
+    row('output', 'egress', [ended, own]),
+    row('output', 'ingress', [own]),
+    row('input', 'egress', [ended, loopback]),
+  ];
+}
+
+function priorityOf(hook: 'forward' | 'output' | 'input', direction: Direction): number {
+  if (hook === 'input') return BEHIND_IPVS;
+  return direction === 'egress' ? FILTER : FILTER + 1;
+}
+
+export interface Closing {
+  readonly unknownPods: Config['policy']['unknownPods'];
+  readonly podCidrs: readonly Cidr[];
+  /** Name of the bridge of this node's pods, where they have one. */
+  readonly bridge: string | undefined;
+}
+
+export function dispatchRows(closing: Closing): NftRow[] {
+  return DIRECTIONS.flatMap((direction) => {
+    const end = direction === 'egress' ? saddr : daddr;
+    const maps = FAMILIES.map((family) =>
+      setRow(`${direction} of this node's pods`, dispatchMap(direction, family), [addressType(family)], {
+        value: 'verdict',
+      }),
+    );
+    const rules = [
+      rule([icmpv6Types(130, 137), accept], 'neighbour discovery, router and multicast messages'),
+      rule([icmpv6Types(143), accept], 'multicast messages'),
+      ...FAMILIES.map((family) => rule([vmap(end(family), dispatchMap(direction, family))])),
+      ...(closing.unknownPods === 'closed' ? closed(direction, closing) : []),
+    ];
+    return [...maps, chainRow(`policy on ${direction}`, dispatchChain(direction), rules)];
+  });
+}
+
+/** What is no pod's address and yet comes from a pod, or reaches one. */
+function closed(direction: Direction, { podCidrs, bridge }: Closing): NftRule[] {
+  const end = direction === 'egress' ? saddr : daddr;
+  const unknown = goTo(unknownChain(direction));
+  const rules = podCidrs.map((cidr) =>
+    rule([is(end(familyOf(cidr)), cidr), unknown], "no known pod's address"),
+  );
+  if (bridge === undefined) return rules;
+  const link = is(direction === 'egress' ? iifname : oifname, bridge);
+  rules.push(rule([link, is(end('ipv6'), 'fe80::/10'), unknown], "nobody's pod address"));
+  if (direction === 'egress') return rules;
+  const many = [
+    is(daddr('ipv4'), '224.0.0.0/4'),
+    is(daddr('ipv4'), '255.255.255.255'),
+    is(daddr('ipv6'), 'ff00::/8'),
+  ];
+  return [...rules, ...many.map((group) => rule([link, group, counter, drop], 'reaches pods of any policy'))];
+}
+
+/** Packets that servers still send on connections which policy has ended; each keeps its connection ended. */
+export function endedRows(): NftRow[] {
+  const sets = ENDED_SETS.map(
+    (body): NftRow => ({ target: 'nft', key: nftSetKey(body.name), body, why: 'policy on live connections' }),
+  );
+  const rules = FAMILIES.map((family) => {
+    const { name } = endedSet(family);
+    const tuple = [l4proto, saddr(family), sport('th'), daddr(family), dport('th')];
+    return rule([inSet(tuple, name), refresh(tuple, name, ENDED_TIMEOUT), counter, drop], 'ended by policy');
+  });
+  const opening = rule([tcpFlags(['syn'], ['fin', 'syn', 'rst', 'ack']), goBack], 'a new connection');
+  return [...sets, chainRow('policy on live connections', ENDED_CHAIN, [opening, ...rules])];
+}

@@ -1,0 +1,136 @@
+/**
+ * Names of policy in our nftables table, as an operator reads them. nft's grammar knows letters, digits and `/_.-`. Names of namespaces and policies
+ * have neither `/` nor `_` nor capitals, so these divide.
+ */
+import { DIRECTIONS, type Direction } from '../../../model/cluster/policy.ts';
+import type { Family } from '../../../model/net/ip.ts';
+import { sha256 } from '../../../model/sha256.ts';
+import type { CompiledPolicy, Selection } from '../compiled.ts';
+
+/** Whether a chain, set or map of this name is one of policy's. */
+export function isPolicyRow(name: string): boolean {
+  return /^(policy|cluster-policy|peers|ports|ended|egress|ingress)[-/]/.test(name);
+}
+
+const short = (family: Family): string => (family === 'ipv4' ? 'v4' : 'v6');
+
+/** A base chain. */
+export const baseChain = (hook: 'forward' | 'output' | 'input', direction: Direction): string =>
+  `policy-${hook}-${direction}`;
+/** Where all packets that are not of a known connection come to, once a direction. */
+export const dispatchChain = (direction: Direction): string => `policy-${direction}`;
+/** From a pod's address to the chain of its Selection. */
+export const dispatchMap = (direction: Direction, family: Family): string => DISPATCH_MAPS[direction][family];
+export const ENDED_CHAIN = 'policy-ended';
+/** No NetworkPolicy allows it. */
+export const deniedChain = (direction: Direction): string => `policy-denied-${direction}`;
+export const auditChain = (direction: Direction): string => `policy-audit-${direction}`;
+/** Of or to an address of ours that is no known pod's. */
+export const unknownChain = (direction: Direction): string => `policy-unknown-${direction}`;
+
+const DISPATCH_MAPS = Object.fromEntries(
+  DIRECTIONS.map((direction) => [
+    direction,
+    { ipv4: `policy-${direction}-pods-v4`, ipv6: `policy-${direction}-pods-v6` },
+  ]),
+) as Readonly<Record<Direction, Readonly<Record<Family, string>>>>;
+
+/** Chain of a NetworkPolicy in one direction, and what names of its rules' sets begin with: `policy/x/allow-web/ingress`. */
+export function policyName({ tier, name, direction }: CompiledPolicy): string {
+  return `${tier === 'network-policy' ? 'policy' : 'cluster-policy'}/${name}/${direction}`;
+}
+
+export const policyChain = (name: string, direction: Direction): string =>
+  bounded(`policy/${name}/${direction}`);
+
+/** Where a Deny rule of a ClusterNetworkPolicy sends packets. */
+export function denyRuleChain({ tier, name, direction, audit }: CompiledPolicy, index: number): string {
+  return bounded(`${audit ? auditChain(direction) : deniedChain(direction)}/${tier}/${name}/${index}`);
+}
+
+/** `egress-admin/first//second`: the rules of these ClusterNetworkPolicies. */
+export function tierChain(
+  direction: Direction,
+  tier: 'admin' | 'baseline',
+  names: readonly string[],
+): string {
+  return bounded(`${direction}-${tier}/${names.join('//')}`);
+}
+
+/** `ingress-of/x/allow-web//x/deny-all`: pods with these policies. Words with capitals are no names. */
+export function selectionChain(selection: Selection): string {
+  const { direction, admin, policies, defaultDeny, enforced, baseline } = selection;
+  const words = [
+    ...admin.map((name) => `Admin/${name}`),
+    ...policies,
+    ...(defaultDeny ? ['Default-deny'] : []),
+    ...(enforced ? [] : ['Audit']),
+    ...baseline.map((name) => `Baseline/${name}`),
+  ];
+  return bounded(`${direction}-of/${words.join('//')}`);
+}
+
+/** `peers/x/app_is_web-v4` for the id `x: app=web`. */
+export const addressSet = (id: string, family: Family): string => named('peers', id, family);
+/** `ports/http/TCP_of_x/app_is_web-v4` for the id `http/TCP of x: app=web`. */
+export const portSet = (id: string, family: Family): string => named('ports', id, family);
+/** Prefixes of a rule, where there are several. */
+export const blockSet = (scope: string, family: Family): string =>
+  `${bounded(`${scope}/blocks`)}-${short(family)}`;
+/** Ports of a rule, where there are several. */
+export const rulePortSet = (scope: string): string => bounded(`${scope}/ports`);
+
+/** Names that were asked for, up to a limit; a function of the id alone. */
+const KNOWN = new Map<string, Readonly<Record<Family, string>>>();
+const MOST = 50_000;
+
+function named(kind: 'peers' | 'ports', id: string, family: Family): string {
+  const key = `${kind} ${id}`;
+  const known = KNOWN.get(key);
+  if (known) return known[family];
+  const base = bounded(`${kind}/${spelled(id)}`);
+  const fresh = { ipv4: `${base}-v4`, ipv6: `${base}-v6` };
+  if (KNOWN.size >= MOST) KNOWN.clear();
+  KNOWN.set(key, fresh);
+  return fresh[family];
+}
+
+/** What follows a `_` tells what it stands for: words are followed by another `_`, other characters are two capital hexadecimal digits. */
+const WORDS = new Map([
+  ['_', '__'],
+  ['=', '_is_'],
+  ['!=', '_isnot_'],
+  ['!', '_not_'],
+  [',', '_and_'],
+  [' in (', '_in_'],
+  [' notin (', '_notin_'],
+  [' of ', '_of_'],
+  [' here', '_here_'],
+  ['{}', '_any_'],
+  // Dividers: what stands before them holds no `/` or is in braces.
+  [': ', '/'],
+  [':', '/_all_'],
+]);
+
+function spelled(id: string): string {
+  return id.replaceAll(
+    /: |:$|!=|\{\}| of | here$| (?:not)?in \(|[^A-Za-z0-9/.-]/gu,
+    (found) => WORDS.get(found) ?? hexadecimal(found),
+  );
+}
+
+function hexadecimal(character: string): string {
+  return Array.from(
+    new TextEncoder().encode(character),
+    (byte) => `_${byte.toString(16).toUpperCase().padStart(2, '0')}`,
+  ).join('');
+}
+
+const LONGEST = 200;
+const DIGITS = 32;
+
+/** A name that fits; one that does not keeps its beginning and ends in a digest of the whole. */
+function bounded(name: string): string {
+  if (name.length <= LONGEST) return name;
+  return `${name.slice(0, LONGEST - DIGITS - 2)}_.${sha256(name).slice(0, DIGITS)}`;
+}
