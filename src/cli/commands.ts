@@ -10,6 +10,7 @@ import { SETTING_NAMES, settingOf } from '../sources/config/settings.ts';
 import { configFile } from '../sources/config/watch.ts';
 import { type Command, EXIT, OUTPUT, SOCKET } from './command.ts';
 import { absolutePaths, clientOf, print, socketOf, stateDirOf, wantsJson } from './context.ts';
+import { denials } from './denials.ts';
 import type { Arguments, Flag } from './flags.ts';
 import { driftText, planText, whyText } from './reports.ts';
 import { statusText } from './status.ts';
@@ -220,4 +221,14 @@ export function runLab(argv: readonly string[]): Promise<number> {
   });
 }
 
-export const COMMANDS: readonly Command[] = [agent, status, plan, why, drift, cleanup, installCni, version];
+export const COMMANDS: readonly Command[] = [
+  agent,
+  status,
+  plan,
+  why,
+  drift,
+  denials,
+  cleanup,
+  installCni,
+  version,
+];

@@ -1,3 +1,4 @@
+import type { Direction } from './cluster/policy.ts';
 import type { Problem } from './problem.ts';
 import type { TargetName } from './rows/row.ts';
 import type { SourceName } from './world.ts';
@@ -8,6 +9,7 @@ import type { SourceName } from './world.ts';
  *
  * GET /v1/status → Status · GET /v1/rows?target=T → RowStatus[] · GET /v1/drift → DriftRecord[]
  * GET /v1/why?from=POD-or-IP&to=POD-or-IP → Why · POST /v1/plan {config?} → PlannedChange[] · GET /v1/watch → NDJSON of Status, one at each change
+ * GET /v1/denials?namespace=N → Denial[] · GET /v1/denials/watch?namespace=N → NDJSON of Denial
  */
 export interface Status {
   readonly node: string;
@@ -100,4 +102,33 @@ export interface WhyStep {
   readonly row?: { readonly target: TargetName; readonly key: string; readonly state: RowStatus['state'] };
   /** What the kernel itself answered to a route lookup; differs from the plan = `mismatch` true. */
   readonly kernel?: { readonly text: string; readonly mismatch: boolean };
+}
+
+/** A packet that policies denied (or would have, in audit mode), and how many equal ones came within 10 s of it. */
+export interface Denial {
+  /** Grows by one with each. A stream tells a denial when it is new, and once more when its 10 s are over and there were several. */
+  readonly id: number;
+  readonly at: number;
+  readonly last: number;
+  readonly count: number;
+  readonly kind: 'deny' | 'audit';
+  readonly direction: Direction;
+  readonly from: DenialEnd;
+  readonly to: DenialEnd;
+  /** `TCP`, `ICMP`, `protocol 99`. */
+  readonly protocol: string;
+  readonly port?: number;
+  /** Who decided (plan/policy/flow.ts); absent when what is known by now says otherwise than the kernel's rules did. */
+  readonly by?: string;
+  /** `NetworkPolicy x/allow-web`: the one that denied, or all that select the pod when none of them allows. */
+  readonly policies: readonly string[];
+  readonly rule?: number;
+  readonly text: string;
+}
+
+export interface DenialEnd {
+  readonly ip: string;
+  /** `namespace/name`. */
+  readonly pod?: string;
+  readonly node?: string;
 }

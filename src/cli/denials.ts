@@ -1,0 +1,73 @@
+import type { Denial, DenialEnd } from '../model/api.ts';
+import { FairleadError } from '../model/errors.ts';
+import { type Command, EXIT, OUTPUT, SOCKET } from './command.ts';
+import { clientOf, print, wantsJson } from './context.ts';
+import { moment, paint, table } from './table.ts';
+
+export const denials: Command = {
+  name: 'denials',
+  summary:
+    'Packets that policies denied on this node, or would have denied in audit mode: which policy, pods, port.',
+  details: () =>
+    'The kernel tells up to policy.logRate packets a second of each policy verdict; equal ones within 10 s are one line with a count.',
+  flags: [
+    { name: 'follow', short: 'f', doc: 'Go on and print new ones as they come.' },
+    {
+      name: 'namespace',
+      short: 'n',
+      placeholder: 'NAME',
+      doc: 'Only those of which one end is a pod of this namespace.',
+    },
+    OUTPUT,
+    ...SOCKET,
+  ],
+  positionals: 0,
+  async run(args) {
+    const namespace = args.flags.get('namespace');
+    const query = namespace === undefined ? '' : `?${new URLSearchParams({ namespace })}`;
+    const client = clientOf(args);
+    const known = await client.get<Denial[]>(`/v1/denials${query}`);
+    if (!args.flags.has('follow')) {
+      print(args, known, (list) => denialsText(list, Date.now()));
+      return EXIT.done;
+    }
+    const show = (denial: Denial) =>
+      process.stdout.write(`${wantsJson(args) ? JSON.stringify(denial) : denialLine(denial, Date.now())}\n`);
+    known.forEach(show);
+    for await (const denial of client.lines<Denial>(`/v1/denials/watch${query}`)) show(denial);
+    throw new FairleadError('no-agent', 'the agent went away');
+  },
+};
+
+/** `fairlead denials` for people, the newest last. */
+export function denialsText(list: readonly Denial[], now: number): string {
+  if (list.length === 0) return 'Nothing was denied since the agent started.';
+  return table(
+    ['AT', 'VERDICT', 'DIRECTION', 'FROM', 'TO', 'PORT', 'TIMES', 'BECAUSE'],
+    list.map((denial) => [
+      moment(denial.at, now),
+      verdictText(denial),
+      denial.direction,
+      endText(denial.from),
+      endText(denial.to),
+      portText(denial),
+      String(denial.count),
+      denial.text,
+    ]),
+  );
+}
+
+/** One line of `fairlead denials --follow`. */
+export function denialLine(denial: Denial, now: number): string {
+  const { at, direction, from, to, count, text } = denial;
+  const times = count > 1 ? ` (${count} times)` : '';
+  return `${moment(at, now)} ${verdictText(denial)} ${direction} ${portText(denial)} ${endText(from)} → ${endText(to)}${times}: ${text}`;
+}
+
+const verdictText = ({ kind }: Denial): string =>
+  kind === 'deny' ? paint('red', 'denied') : paint('yellow', 'audited');
+
+const portText = ({ protocol, port }: Denial): string =>
+  port === undefined ? protocol : `${protocol} ${port}`;
+
+const endText = ({ ip, pod, node }: DenialEnd): string => pod ?? (node === undefined ? ip : `node ${node}`);
