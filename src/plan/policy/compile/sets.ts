@@ -1,0 +1,66 @@
+import type { PolicyProtocol } from '../../../model/cluster/policy.ts';
+import { EVERYTHING, type Selector } from '../../../model/cluster/selector.ts';
+import type { AddressSet, PortSet } from '../compiled.ts';
+import type { Scope, Selecting } from '../select/matcher.ts';
+
+/** A set that a policy needs, and whose addresses it holds. Equal ids are equal sets, so policies share them. */
+export type WantedSet = WantedAddresses | WantedPorts | WantedNodes;
+
+/** Addresses of pods. */
+export interface WantedAddresses extends Selecting {
+  readonly kind: 'addresses';
+  readonly set: AddressSet;
+}
+
+/** Address, protocol and number of pods that have a port of this name. */
+export interface WantedPorts extends Selecting {
+  readonly kind: 'ports';
+  readonly set: PortSet;
+  readonly name: string;
+  readonly protocol: PolicyProtocol;
+  /** Pods of this node only. */
+  readonly here: boolean;
+}
+
+/** Addresses of Nodes. */
+export interface WantedNodes {
+  readonly kind: 'nodes';
+  readonly set: AddressSet;
+  readonly nodes: Selector;
+}
+
+export function addressesOf(scope: Scope, pods: Selector): WantedAddresses {
+  return { kind: 'addresses', scope, pods, set: { id: idOf(scope, pods), text: textOf(scope, pods) } };
+}
+
+/** Destinations of egress: pods that `scope` and `pods` select and that have the port. */
+export function portsOf(scope: Scope, pods: Selector, name: string, protocol: PolicyProtocol): WantedPorts {
+  const set = {
+    id: `${name}/${protocol} of ${idOf(scope, pods)}`,
+    text: `port ${name}/${protocol} of ${textOf(scope, pods)}`,
+  };
+  return { kind: 'ports', scope, pods, name, protocol, here: false, set };
+}
+
+/** Destinations of ingress: pods of this node that have the port. */
+export function portsHere(name: string, protocol: PolicyProtocol): WantedPorts {
+  const set = { id: `${name}/${protocol} here`, text: `port ${name}/${protocol} of this node's pods` };
+  return { kind: 'ports', scope: EVERYTHING, pods: EVERYTHING, name, protocol, here: true, set };
+}
+
+export function nodesOf(nodes: Selector): WantedNodes {
+  const id = `nodes{${nodes.text}}`;
+  return { kind: 'nodes', nodes, set: { id, text: nodes.text === '' ? 'all nodes' : `nodes ${nodes.text}` } };
+}
+
+/** `x: app=web`, `{team=a}: app=web`. Neither a namespace's name nor a selector contains a colon or a brace. */
+function idOf(scope: Scope, pods: Selector): string {
+  const where = typeof scope === 'string' ? scope : `{${scope.text}}`;
+  return pods.text === '' ? `${where}:` : `${where}: ${pods.text}`;
+}
+
+function textOf(scope: Scope, pods: Selector): string {
+  const who = pods.text === '' ? 'all pods' : `pods ${pods.text}`;
+  if (typeof scope === 'string') return `${who} of namespace ${scope}`;
+  return scope.text === '' ? `${who} of all namespaces` : `${who} of namespaces ${scope.text}`;
+}

@@ -1,0 +1,193 @@
+import type { Config } from '../../model/cluster/config.ts';
+import type { Pod } from '../../model/cluster/pod.ts';
+import type { Direction } from '../../model/cluster/policy.ts';
+import { equal } from '../../model/equal.ts';
+import type { Ip } from '../../model/net/ip.ts';
+import type { Problem } from '../../model/problem.ts';
+import type { Row } from '../../model/rows/row.ts';
+import type { World } from '../../model/world.ts';
+import { nothing, type Planner, type UnitPlan } from '../planner.ts';
+import { portNumbers } from './compile/wanted-sets.ts';
+import type { CompiledPolicy, LocalPod } from './compiled.ts';
+import { notePolicy, type PolicyIndex, policyIndex, unitOf } from './policy-index.ts';
+import {
+  addressElement,
+  addressSetRows,
+  baseRows,
+  dispatchRows,
+  policyRows,
+  portElement,
+  portSetRows,
+  selectionRows,
+} from './render/render.ts';
+import { takesPart } from './select/pods.ts';
+
+/**
+ * `base` = what is there once; `policy/NAMESPACE/NAME` = chains of a NetworkPolicy, `cluster-policy/NAME` = what is wrong with that one;
+ * `set/ID` = a set without its elements; `pod/NAMESPACE/NAME`, `node/NAME` = its elements of all sets, and the dispatch of a pod of this node;
+ * `chain/SELECTION` = the chain of pods to which the same policies apply.
+ *
+ * There are no units for what this node's pods do not need. One engine follows one World: `affected` hands each touched unit out once.
+ */
+type Unit = string;
+
+/** Which packets of pods pass. See README.md. */
+export const policyPlanner: Planner<Unit> = {
+  name: 'policy',
+  reads: [
+    'config',
+    'kernel',
+    'nodes',
+    'pods',
+    'namespaces',
+    'peers',
+    'births',
+    'networkPolicies',
+    'clusterNetworkPolicies',
+  ],
+  writes: ['nft'],
+  units: everything,
+  *affected(change, world) {
+    const index = notePolicy(change, world);
+    yield* index.take();
+    if (change.source === 'config' || change.source === 'kernel') yield* everything(world);
+    if (change.source !== 'nodes') return;
+    yield `node/${change.key}`;
+    const own = change.key === world.config.objects.get('config')?.nodeName;
+    if (own && !equal(change.before?.podCidrs, change.after?.podCidrs)) yield 'base';
+  },
+  plan(unit, world) {
+    const config = world.config.objects.get('config');
+    if (!config?.policy.enabled) return nothing;
+    const missing = world.kernel.objects.get('kernel')?.missing ?? {};
+    if (missing.nftables !== undefined) return unit === 'base' ? unenforced(missing.nftables) : nothing;
+    if (unit === 'base') {
+      const podCidrs = world.nodes.objects.get(config.nodeName)?.podCidrs ?? [];
+      return baseRows({ config, podCidrs, missing });
+    }
+    const slash = unit.indexOf('/');
+    const plan = PLANS[unit.slice(0, slash)];
+    return plan?.(unit.slice(slash + 1), policyIndex(world), config, world) ?? nothing;
+  },
+};
+
+type Plan = (name: string, index: PolicyIndex, config: Config, world: World) => UnitPlan;
+
+const PLANS: Readonly<Record<string, Plan>> = {
+  policy: planNetworkPolicy,
+  'cluster-policy': planClusterPolicy,
+  set: planSet,
+  chain: planChain,
+  pod: planPod,
+  node: planNode,
+};
+
+function* everything(world: World): Iterable<Unit> {
+  const index = policyIndex(world);
+  yield 'base';
+  for (const { kind, name } of index.usedPolicies()) yield unitOf(kind, name);
+  for (const id of index.sets.ids()) yield `set/${id}`;
+  for (const id of index.locals.chains()) yield `chain/${id}`;
+  for (const table of ['pods', 'peers'] as const) for (const key of index.podKeys(table)) yield `pod/${key}`;
+  for (const name of world.nodes.objects.keys()) yield `node/${name}`;
+}
+
+function unenforced(reason: string): UnitPlan {
+  return {
+    rows: [],
+    problems: [
+      {
+        object: 'setting policy.enabled',
+        message: `network policies are not enforced: ${reason}`,
+        hint: 'load nf_tables, or set policy.enabled to false',
+      },
+    ],
+  };
+}
+
+function planNetworkPolicy(name: string, index: PolicyIndex, config: Config): UnitPlan {
+  const used = index.used('network', name);
+  if (!used) return nothing;
+  const { ingress, egress } = used.compiled;
+  const audited = index.audits(name.slice(0, name.indexOf('/')));
+  const rows = [ingress, egress].flatMap((policy) =>
+    policy ? policyRows(audited ? { ...policy, audit: true } : policy, config.policy) : [],
+  );
+  return { rows, problems: problemsOf(`NetworkPolicy ${name}`, used.problems) };
+}
+
+function planClusterPolicy(name: string, index: PolicyIndex): UnitPlan {
+  return {
+    rows: [],
+    problems: problemsOf(`ClusterNetworkPolicy ${name}`, index.used('cluster', name)?.problems ?? []),
+  };
+}
+
+function problemsOf(object: string, problems: readonly string[]): readonly Problem[] {
+  return problems.map((message) => ({
+    object,
+    message: `${message}; it is closed: what cannot be understood allows nothing`,
+    hint: 'correct the field and apply the policy again',
+  }));
+}
+
+function planSet(id: string, index: PolicyIndex): UnitPlan {
+  const wanted = index.sets.get(id);
+  if (!wanted) return nothing;
+  return { rows: wanted.kind === 'ports' ? portSetRows(wanted.set) : addressSetRows(wanted.set) };
+}
+
+function planChain(id: string, index: PolicyIndex, config: Config): UnitPlan {
+  const selection = index.locals.chain(id);
+  if (!selection) return nothing;
+  const { direction, admin, baseline } = selection;
+  const of = (names: readonly string[]) => clusterPolicies(index, names, direction);
+  return { rows: selectionRows(selection, of(admin), of(baseline), config.policy) };
+}
+
+function clusterPolicies(
+  index: PolicyIndex,
+  names: readonly string[],
+  direction: Direction,
+): readonly CompiledPolicy[] {
+  return names
+    .map((name) => index.used('cluster', name)?.compiled[direction])
+    .filter((policy) => policy !== undefined);
+}
+
+function planPod(key: string, index: PolicyIndex): UnitPlan {
+  const rows: Row[] = [];
+  const local = index.locals.get(key);
+  const dispatched: LocalPod | undefined = index.locals.dispatched(key);
+  if (local && dispatched) {
+    rows.push(...dispatchRows(dispatched));
+    addElements(rows, index, local.pod, local.ips, true);
+  }
+  const peer = index.pod('peers', key);
+  if (peer && takesPart(peer)) addElements(rows, index, peer, peer.ips, false);
+  return { rows };
+}
+
+function addElements(rows: Row[], index: PolicyIndex, pod: Pod, ips: readonly Ip[], here: boolean): void {
+  if (ips.length === 0) return;
+  const why = `pod ${pod.key}`;
+  for (const wanted of index.sets.withPod(pod, here)) {
+    for (const ip of ips) {
+      if (wanted.kind === 'addresses') rows.push(...addressElement(wanted.set, ip, why));
+      else {
+        for (const port of portNumbers(pod, wanted))
+          rows.push(...portElement(wanted.set, ip, wanted.protocol, port, why));
+      }
+    }
+  }
+}
+
+function planNode(name: string, index: PolicyIndex, _config: Config, world: World): UnitPlan {
+  const node = world.nodes.objects.get(name);
+  if (!node) return nothing;
+  const ips = new Set([...node.addresses, ...node.externalAddresses]);
+  const rows = index.sets
+    .withNode(node)
+    .flatMap(({ set }) => [...ips].flatMap((ip) => addressElement(set, ip, `Node ${name}`)));
+  return { rows };
+}

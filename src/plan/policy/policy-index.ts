@@ -1,0 +1,335 @@
+import type { Config } from '../../model/cluster/config.ts';
+import type { Namespace } from '../../model/cluster/namespace.ts';
+import type { Pod } from '../../model/cluster/pod.ts';
+import type { Labels } from '../../model/cluster/selector.ts';
+import { equal } from '../../model/equal.ts';
+import type { World, WorldChange } from '../../model/world.ts';
+import { LocalPods } from './compile/local-pods.ts';
+import { type Circumstances, selectionOf } from './compile/selection.ts';
+import {
+  clusterSubject,
+  compile,
+  networkSubject,
+  type Outcome,
+  type Subject,
+  samePlace,
+} from './compile/subject.ts';
+import { WantedSets } from './compile/wanted-sets.ts';
+import type { Selection } from './compiled.ts';
+import { Births } from './select/births.ts';
+import { Matcher } from './select/matcher.ts';
+import { namespaceOf, Pods, type PodTable, takesPart } from './select/pods.ts';
+
+type Followed =
+  | 'namespaces'
+  | 'networkPolicies'
+  | 'clusterNetworkPolicies'
+  | 'births'
+  | 'pods'
+  | 'peers'
+  | 'config';
+
+/** In the order of the first reading: pods last, so that each of them is judged once. */
+const FOLLOWED: readonly Followed[] = [
+  'config',
+  'namespaces',
+  'networkPolicies',
+  'clusterNetworkPolicies',
+  'births',
+  'pods',
+  'peers',
+];
+
+/** How one table is followed. */
+interface Follower {
+  readonly seen: () => Iterable<string>;
+  /** Takes in the object as the World has it now, or that it has none. */
+  readonly read: (key: string) => void;
+}
+
+interface Use extends Outcome {
+  /** Pods of this node that it selects. */
+  pods: number;
+}
+
+/**
+ * Which policies and sets this node needs, and for whom.
+ *
+ * A memo and no memory: what it says is a function of the World alone. It compares objects by identity, so being told of a change
+ * twice, late, or in another order makes no difference. Policies are asked for by the labels of this node's pods, and sets by the labels
+ * of any pod; so a change costs what it touches, however many policies there are.
+ */
+export class PolicyIndex {
+  readonly sets: WantedSets;
+  readonly locals: LocalPods;
+  readonly #world: World;
+  readonly #pods = new Pods();
+  readonly #births = new Births();
+  readonly #namespaces = new Map<string, Namespace>();
+  readonly #network = new Map<string, Subject>();
+  readonly #cluster = new Map<string, Subject>();
+  /** NetworkPolicies of each namespace that has some. */
+  readonly #policiesIn = new Map<string, number>();
+  readonly #subjects: Matcher<Subject>;
+  readonly #used = new Map<Subject, Use>();
+  #config: Config | undefined;
+  readonly #tables: Readonly<Record<Followed, Follower>> = {
+    config: { seen: () => (this.#config ? ['config'] : []), read: () => this.#readConfig() },
+    namespaces: { seen: () => this.#namespaces.keys(), read: (name) => this.#namespace(name) },
+    networkPolicies: { seen: () => this.#network.keys(), read: (key) => this.#policy('network', key) },
+    clusterNetworkPolicies: {
+      seen: () => this.#cluster.keys(),
+      read: (name) => this.#policy('cluster', name),
+    },
+    births: { seen: () => this.#births.keys(), read: (containerId) => this.#birth(containerId) },
+    pods: { seen: () => this.#pods.keys('pods'), read: (key) => this.#pod('pods', key) },
+    peers: { seen: () => this.#pods.keys('peers'), read: (key) => this.#pod('peers', key) },
+  };
+  readonly #revisions = new Map<Followed, number>();
+  readonly #touched = new Set<string>();
+
+  constructor(world: World) {
+    this.#world = world;
+    const labels = (namespace: string): Labels => this.#namespaces.get(namespace)?.labels ?? NO_LABELS;
+    const touch = (unit: string): void => void this.#touched.add(unit);
+    this.#subjects = new Matcher(labels);
+    this.sets = new WantedSets(this.#pods, world.nodes.objects, labels, touch);
+    this.locals = new LocalPods(touch);
+    this.sync();
+    this.#touched.clear();
+  }
+
+  pod(table: PodTable, key: string): Pod | undefined {
+    return this.#pods.get(table, key);
+  }
+
+  podKeys(table: PodTable): Iterable<string> {
+    return this.#pods.keys(table);
+  }
+
+  /** A policy that selects a pod of this node; `undefined` for all others. */
+  used(kind: Subject['kind'], name: string): (Outcome & { readonly subject: Subject }) | undefined {
+    const subject = this.#of(kind).get(name);
+    const use = subject && this.#used.get(subject);
+    return use && { subject, ...use };
+  }
+
+  usedPolicies(): Iterable<Subject> {
+    return this.#used.keys();
+  }
+
+  audits(namespace: string): boolean {
+    return this.#namespaces.get(namespace)?.audit === true;
+  }
+
+  /** Units that changes touched since the last call. */
+  take(): readonly string[] {
+    const units = [...this.#touched];
+    this.#touched.clear();
+    return units;
+  }
+
+  /** Takes in one reported change. When it is the only one since this index was whole, the index is whole again. */
+  note(change: WorldChange): void {
+    const source = FOLLOWED.find((one) => one === change.source);
+    if (!source) return;
+    this.#tables[source].read(change.key);
+    const { revision } = this.#world[source];
+    if (this.#revisions.get(source) === revision - 1) this.#revisions.set(source, revision);
+  }
+
+  /** Compares all tables that have changed since this index was whole. */
+  sync(): void {
+    for (const source of FOLLOWED) {
+      const { objects, revision } = this.#world[source];
+      if (this.#revisions.get(source) === revision) continue;
+      const { seen, read } = this.#tables[source];
+      for (const key of [...seen()]) if (!objects.has(key)) read(key);
+      for (const key of objects.keys()) read(key);
+      this.#revisions.set(source, revision);
+    }
+  }
+
+  #readConfig(): void {
+    const after = this.#world.config.objects.get('config');
+    const before = this.#config;
+    this.#config = after;
+    if (equal(before?.policy, after?.policy)) return;
+    for (const key of this.#pods.keys('pods')) this.#judge(key);
+  }
+
+  #namespace(name: string): void {
+    const before = this.#namespaces.get(name);
+    const after = this.#world.namespaces.objects.get(name);
+    if (before === after) return;
+    if (after) this.#namespaces.set(name, after);
+    else this.#namespaces.delete(name);
+    const [old, now] = [before?.labels ?? NO_LABELS, after?.labels ?? NO_LABELS];
+    const audit = (before?.audit ?? false) !== (after?.audit ?? false);
+    const concerns = this.#subjects.relabel(name, old, now);
+    this.sets.relabel(name, old, now);
+    for (const key of [...this.#pods.inNamespace('pods', name, (labels) => audit || concerns(labels))]) {
+      this.#judge(key);
+    }
+    if (!audit) return;
+    for (const { kind, scope, name: policy } of this.#used.keys())
+      if (kind === 'network' && scope === name) this.#touched.add(unitOf(kind, policy));
+  }
+
+  #policy(kind: Subject['kind'], key: string): void {
+    const after = this.#subjectOf(kind, key);
+    const subjects = this.#of(kind);
+    const before = subjects.get(key);
+    if (before?.policy === after?.policy) return;
+    if (before && after && samePlace(before, after)) {
+      this.#revise(before, after);
+      return;
+    }
+    const pods = new Set([...this.#selectedBy(before), ...this.#selectedBy(after)]);
+    if (before) this.#subjects.remove(before);
+    if (after) this.#subjects.add(after);
+    if (after) subjects.set(key, after);
+    else subjects.delete(key);
+    if (kind === 'network' && this.#count(namespaceOf(key), before, after))
+      for (const pod of this.#pods.inNamespace('pods', namespaceOf(key), () => true)) pods.add(pod);
+    for (const pod of pods) this.#judge(pod);
+  }
+
+  #subjectOf(kind: Subject['kind'], key: string): Subject | undefined {
+    if (kind === 'network') {
+      const policy = this.#world.networkPolicies.objects.get(key);
+      return policy && networkSubject(policy);
+    }
+    const policy = this.#world.clusterNetworkPolicies.objects.get(key);
+    return policy && clusterSubject(policy);
+  }
+
+  /** Only its rules are others. */
+  #revise(subject: Subject, after: Subject): void {
+    subject.policy = after.policy;
+    const before = this.#used.get(subject);
+    if (!before) return;
+    this.#use(subject, before.pods);
+    for (const set of before.compiled.sets) this.sets.release(set);
+  }
+
+  /** Counts NetworkPolicies; true when a namespace now has its first or has lost its last, and that matters. */
+  #count(namespace: string, before: Subject | undefined, after: Subject | undefined): boolean {
+    const old = this.#policiesIn.get(namespace) ?? 0;
+    const now = old + (after ? 1 : 0) - (before ? 1 : 0);
+    if (now > 0) this.#policiesIn.set(namespace, now);
+    else this.#policiesIn.delete(namespace);
+    return (old === 0) !== (now === 0) && this.#config?.policy.defaultDeny !== 'none';
+  }
+
+  #selectedBy(subject: Subject | undefined): Iterable<string> {
+    if (!subject) return [];
+    return this.#pods.selected('pods', subject, (name) => this.#namespaces.get(name)?.labels ?? NO_LABELS);
+  }
+
+  #birth(containerId: string): void {
+    const before = this.#births.get(containerId);
+    const after = this.#world.births.objects.get(containerId);
+    if (before === after) return;
+    this.#births.set(containerId, after);
+    for (const key of new Set([before?.pod, after?.pod])) if (key !== undefined) this.#judge(key);
+  }
+
+  #pod(table: PodTable, key: string): void {
+    const before = this.#pods.get(table, key);
+    const after = this.#world[table].objects.get(key);
+    if (before === after) return;
+    this.#pods.set(table, key, after);
+    this.#touched.add(`pod/${key}`);
+    if (table === 'pods') this.#judge(key);
+  }
+
+  /** Finds out what policies say of a pod of this node. */
+  #judge(key: string): void {
+    const before = this.locals.get(key)?.subjects ?? [];
+    const pod = this.#pods.get('pods', key);
+    const subjects = pod && takesPart(pod) ? this.#subjects.find(pod.namespace, pod.labels) : [];
+    for (const subject of subjects) this.#retain(subject);
+    if (pod && takesPart(pod)) {
+      const born = this.#births.of(pod);
+      const ips = born.length === 0 ? pod.ips : [...new Set([...pod.ips, ...born])];
+      const around = this.#circumstances(pod.namespace);
+      const select = (direction: 'ingress' | 'egress'): Selection | undefined =>
+        selectionOf(direction, pod.namespace, subjects, around);
+      this.locals.set(key, {
+        pod,
+        ips,
+        born,
+        subjects,
+        ingress: select('ingress'),
+        egress: select('egress'),
+      });
+    } else this.locals.set(key, undefined);
+    for (const subject of before) this.#release(subject);
+  }
+
+  #circumstances(namespace: string): Circumstances {
+    const policies = this.#policiesIn.has(namespace);
+    return { audit: this.audits(namespace), policies, settings: this.#config?.policy };
+  }
+
+  #retain(subject: Subject): void {
+    const use = this.#used.get(subject);
+    if (use) use.pods++;
+    else this.#use(subject, 1);
+  }
+
+  #use(subject: Subject, pods: number): void {
+    const use = { ...compile(subject), pods };
+    this.#used.set(subject, use);
+    for (const set of use.compiled.sets) this.sets.want(set);
+    this.#touchPolicy(subject);
+  }
+
+  #release(subject: Subject): void {
+    const use = this.#used.get(subject);
+    if (!use || --use.pods > 0) return;
+    this.#used.delete(subject);
+    for (const set of use.compiled.sets) this.sets.release(set);
+    this.#touchPolicy(subject);
+  }
+
+  #touchPolicy({ kind, name }: Subject): void {
+    this.#touched.add(unitOf(kind, name));
+    if (kind === 'cluster') this.locals.touchChainsOf(name);
+  }
+
+  #of(kind: Subject['kind']): Map<string, Subject> {
+    return kind === 'network' ? this.#network : this.#cluster;
+  }
+}
+
+export function unitOf(kind: Subject['kind'], name: string): string {
+  return kind === 'network' ? `policy/${name}` : `cluster-policy/${name}`;
+}
+
+/** The index of this World, whole. */
+export function policyIndex(world: World): PolicyIndex {
+  const index = known(world);
+  index.sync();
+  return index;
+}
+
+/** Tells the index of a change. */
+export function notePolicy(change: WorldChange, world: World): PolicyIndex {
+  const index = known(world);
+  index.note(change);
+  return index;
+}
+
+function known(world: World): PolicyIndex {
+  let index = INDEXES.get(world);
+  if (!index) {
+    index = new PolicyIndex(world);
+    INDEXES.set(world, index);
+  }
+  return index;
+}
+
+const INDEXES = new WeakMap<World, PolicyIndex>();
+const NO_LABELS: Labels = {};
