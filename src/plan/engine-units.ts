@@ -7,7 +7,10 @@ import { type Claimant, type Claims, finder } from './engine-claims.ts';
 import type { Planner } from './planner.ts';
 
 interface UnitState {
+  /** What the planner gave: the same list again means that nothing is different. */
+  readonly asked: readonly Row[];
   readonly rows: readonly Row[];
+  readonly clashes: readonly Problem[];
   readonly problems: readonly Problem[];
   /** It has never been planned without an error: what it would want is unknown. */
   readonly unknown: boolean;
@@ -102,16 +105,21 @@ export class PlannerUnits {
     let state: UnitState;
     try {
       const { rows, problems = NO_PROBLEMS } = this.planner.plan(unit, world);
-      const { distinct, clashes } = withoutDuplicates(rows, who);
+      const judged = before?.asked === rows ? before : judge(rows, who, before, claims);
+      const { clashes } = judged;
       state = {
-        rows: claims.set(who, before?.rows ?? [], distinct),
+        asked: rows,
+        rows: judged.rows,
+        clashes,
         problems: problems.length + clashes.length === 0 ? NO_PROBLEMS : [...problems, ...clashes],
         unknown: false,
       };
     } catch (error) {
       // Its last rows stay wanted: a fault in one unit must not take away what works.
       state = {
+        asked: before?.asked ?? [],
         rows: before?.rows ?? [],
+        clashes: before?.clashes ?? NO_PROBLEMS,
         problems: [failure(who, error)],
         unknown: before?.unknown ?? true,
       };
@@ -125,6 +133,16 @@ export class PlannerUnits {
     if (state.problems.length === 0) this.#troubled.delete(unit);
     else this.#troubled.add(unit);
   }
+}
+
+function judge(
+  asked: readonly Row[],
+  who: Claimant,
+  before: UnitState | undefined,
+  claims: Claims,
+): Pick<UnitState, 'rows' | 'clashes'> {
+  const { distinct, clashes } = withoutDuplicates(asked, who);
+  return { rows: claims.set(who, before?.rows ?? [], distinct), clashes };
 }
 
 function failure(who: Claimant, error: unknown): Problem {

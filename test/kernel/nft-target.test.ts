@@ -195,7 +195,7 @@ test('lost notifications make everything unknown', () => {
     port: nl.port,
     subscribe(_groups: readonly number[], _onMessage: unknown, onLost: () => void) {
       lose = onLost;
-      return { close() {} };
+      return { poll() {}, close() {} };
     },
   });
   const seen: unknown[] = [];

@@ -51,7 +51,19 @@ function* everything(world: World): Iterable<Unit> {
   for (const name of world.nodes.objects.keys()) yield `node/${name}`;
 }
 
+/** The last plan of `self`: a Node that comes or goes changes it only when it brings a prefix length of its own. */
+const LAST = new WeakMap<Self, { readonly lengths: string; readonly plan: UnitPlan }>();
+
 function planSelf(self: Self, index: NodeIndex): UnitPlan {
+  const lengths = `${index.cidrs.lengths('ipv4')} ${index.cidrs.lengths('ipv6')}`;
+  const last = LAST.get(self);
+  if (last?.lengths === lengths) return last.plan;
+  const plan = planSelfAnew(self, index);
+  LAST.set(self, { lengths, plan });
+  return plan;
+}
+
+function planSelfAnew(self: Self, index: NodeIndex): UnitPlan {
   const { masquerade, clampMss } = self.config;
   const lacking = self.missing.nftables;
   if (lacking !== undefined) {

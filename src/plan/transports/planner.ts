@@ -1,6 +1,5 @@
 import type { Node } from '../../model/cluster/node.ts';
 import type { Problem } from '../../model/problem.ts';
-import type { Row } from '../../model/rows/row.ts';
 import type { World, WorldChange } from '../../model/world.ts';
 import { cidrConflict, identityConflict } from '../nodes/claims.ts';
 import { type NodeIndex, nodeIndex, noteNode } from '../nodes/node-index.ts';
@@ -65,15 +64,13 @@ function* affectedByNode(
 }
 
 function planSelf(self: Self, index: NodeIndex): UnitPlan {
-  const rows: Row[] = [];
   const problems: Problem[] = [...self.problems, ...mtuProblems(self)];
   const setting = unbuilt(self.config);
   if (setting) problems.push(setting);
   const node = index.get(self.name);
   if (node) problems.push(...ownConflicts(index, node));
   const plan = provision(self, index);
-  for (const device of plan.devices.values()) rows.push(...device.rows);
-  return { rows, problems: [...problems, ...plan.problems] };
+  return { rows: plan.rows, problems: [...problems, ...plan.problems] };
 }
 
 function ownConflicts(index: NodeIndex, node: Node): Problem[] {

@@ -1,4 +1,6 @@
+import { equal } from '../../model/equal.ts';
 import type { Problem } from '../../model/problem.ts';
+import type { Row } from '../../model/rows/row.ts';
 import type { NodeIndex } from '../nodes/node-index.ts';
 import { carriersInUse } from './pairs.ts';
 import { enabledTransports, TRANSPORTS, transportOf } from './registry.ts';
@@ -15,6 +17,8 @@ export interface Provision {
   readonly uses: readonly Carrier[];
   /** What must be on this machine: all that we accept, all that we still have promised, and all that we send by. */
   readonly devices: ReadonlyMap<Carrier, Device>;
+  /** All rows of the devices. */
+  readonly rows: readonly Row[];
   readonly problems: readonly Problem[];
 }
 
@@ -24,9 +28,21 @@ export interface Provision {
  */
 export function provision(self: Self, index: NodeIndex): Provision {
   const inUse = carriersInUse(self, index);
+  const asked = index.usedByOthers(self.name);
+  const carriers = [inUse, asked];
+  const last = LAST.get(self);
+  if (last && equal(last.carriers, carriers)) return last.provision;
+  const fresh = provide(self, inUse, asked);
+  LAST.set(self, { carriers, provision: fresh });
+  return fresh;
+}
+
+/** The last answer: Nodes come and go, and hardly ever change what is sent by. */
+const LAST = new WeakMap<Self, { readonly carriers: unknown; readonly provision: Provision }>();
+
+function provide(self: Self, inUse: readonly Carrier[], asked: readonly string[]): Provision {
   const enabled = enabledTransports(self.config).flatMap((transport) => transport.enabled(self));
   const always = TRANSPORTS.filter((transport) => transport.receivesAlways).flatMap((t) => t.enabled(self));
-  const asked = index.usedByOthers(self.name);
   const meant = new Set([...always, ...enabled, ...inUse, ...asked]);
   const promised = [...(self.facts?.accepts ?? []), ...(self.facts?.uses ?? []), ...self.unseen].sort();
   const devices = new Map<Carrier, Device>();
@@ -44,7 +60,8 @@ export function provision(self: Self, index: NodeIndex): Provision {
     problems.push(...(device.problems ?? []));
     if (meant.has(carrier)) accepts.push(carrier);
   }
-  return { accepts: accepts.sort(), uses: inUse, devices, problems };
+  const rows = [...devices.values()].flatMap((device) => device.rows);
+  return { accepts: accepts.sort(), uses: inUse, devices, rows, problems };
 }
 
 function refusal(carrier: Carrier): Problem {

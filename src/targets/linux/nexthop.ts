@@ -11,7 +11,6 @@ import { applyBatch, type BatchPlan, rowsTaken } from './batch.ts';
 import { watchDrift } from './drift.ts';
 import { NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from './netlink/constants.ts';
 import { RTNLGRP_LINK, RTNLGRP_NEXTHOP } from './netlink/rtnetlink/constants.ts';
-import { findLink } from './netlink/rtnetlink/link.ts';
 import {
   deleteNexthop,
   dumpNexthops,
@@ -21,7 +20,7 @@ import {
 } from './netlink/rtnetlink/nexthop.ts';
 import { RTNH_F_ONLINK } from './netlink/rtnetlink/route.ts';
 import { NetlinkError, type NetlinkTransport } from './netlink/transport.ts';
-import { indexesOf, namesOf, noLink } from './own-links.ts';
+import { anyLink, indexesOf, namesOf } from './own-links.ts';
 import { protocolName } from './route-holders.ts';
 
 const EOPNOTSUPP = 95;
@@ -98,8 +97,7 @@ async function apply(
 ): Promise<readonly Outcome[]> {
   const devs = batch.flatMap(({ wanted }) => wanted?.dev ?? []);
   const indexOf = await indexesOf(devs, async (name) => {
-    const link = await findLink(nl, name);
-    if (link === undefined) throw noLink(name);
+    const link = await anyLink(nl, name);
     used.add(link.index);
     return link;
   });

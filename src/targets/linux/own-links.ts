@@ -1,6 +1,7 @@
 /** Which links are ours, and names of links. One rule, for all targets whose rows live on our links. */
 import { FairleadError } from '../../model/errors.ts';
 import { LINK_ALIAS, LINK_PREFIX } from '../../model/rows/link.ts';
+import { knownLink } from './link-memo.ts';
 import { findLink, type Link, listLinks } from './netlink/rtnetlink/link.ts';
 import type { NetlinkTransport } from './netlink/transport.ts';
 
@@ -21,9 +22,15 @@ export async function listOwnLinks(nl: NetlinkTransport): Promise<Link[]> {
 
 /** One of our links by name. Throws `no-link`, `foreign-link`. */
 export async function ownLink(nl: NetlinkTransport, name: string): Promise<Link> {
-  const link = await findLink(nl, name);
-  if (link === undefined) throw noLink(name);
+  const link = await anyLink(nl, name);
   if (!isOurs(link)) throw foreignLink(name);
+  return link;
+}
+
+/** A link by name. Throws `no-link`. */
+export async function anyLink(nl: NetlinkTransport, name: string): Promise<Link> {
+  const link = await knownLink(nl, name);
+  if (link === undefined) throw noLink(name);
   return link;
 }
 

@@ -17,7 +17,6 @@ import {
   RTNLGRP_LINK,
   RTNLGRP_NEXTHOP,
 } from './netlink/rtnetlink/constants.ts';
-import { findLink, type Link } from './netlink/rtnetlink/link.ts';
 import { readNexthop } from './netlink/rtnetlink/nexthop.ts';
 import {
   deleteRoute,
@@ -32,7 +31,7 @@ import {
   type WireHop,
 } from './netlink/rtnetlink/route.ts';
 import type { NetlinkTransport } from './netlink/transport.ts';
-import { indexesOf, namesOf, noLink } from './own-links.ts';
+import { anyLink, indexesOf, namesOf } from './own-links.ts';
 import { routeHolders } from './route-holders.ts';
 
 /** What the kernel gives a route that asks for no metric (IP6_RT_PRIO_USER). */
@@ -163,8 +162,7 @@ async function apply(
 ): Promise<readonly Outcome[]> {
   const devs = batch.flatMap(({ wanted }) => wanted?.nextHops.map((hop) => hop.dev) ?? []);
   const indexOf = await indexesOf(devs, async (name) => {
-    const link: Link | undefined = await findLink(nl, name);
-    if (link === undefined) throw noLink(name);
+    const link = await anyLink(nl, name);
     used.add(link.index);
     return link;
   });

@@ -128,7 +128,11 @@ class NetlinkSocket implements NetlinkTransport {
     const addon = this.#addon;
     const fd = this.#open();
     let poll: PollHandle;
+    const buffer = Buffer.allocUnsafeSlow(64 * 1024);
+    const isOpen = () => this.#subscriptions.has(subscription);
+    const deliver = (most: number) => this.#deliver(fd, buffer, most, isOpen, onMessage, onLost);
     const subscription: Subscription = {
+      poll: () => deliver(Number.POSITIVE_INFINITY),
       close: () => {
         if (!this.#subscriptions.delete(subscription)) return;
         addon.pollStop(poll);
@@ -138,9 +142,7 @@ class NetlinkSocket implements NetlinkTransport {
     try {
       for (const group of groups) addon.setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, int32(group));
       for (const request of requests) this.#ask(fd, request);
-      const buffer = Buffer.allocUnsafeSlow(64 * 1024);
-      const isOpen = () => this.#subscriptions.has(subscription);
-      poll = addon.pollStart(fd, 1, () => this.#deliver(fd, buffer, isOpen, onMessage, onLost));
+      poll = addon.pollStart(fd, 1, () => deliver(EVENTS_PER_TURN));
     } catch (error) {
       addon.close(fd);
       throw error;
@@ -329,11 +331,12 @@ class NetlinkSocket implements NetlinkTransport {
   #deliver(
     fd: number,
     buffer: Buffer,
+    most: number,
     isOpen: () => boolean,
     onMessage: (message: NetlinkMessage) => void,
     onLost: () => void,
   ): void {
-    for (let i = 0; i < EVENTS_PER_TURN && isOpen(); i++) {
+    for (let i = 0; i < most && isOpen(); i++) {
       let length: number;
       try {
         length = this.#addon.recv(fd, buffer, MSG_DONTWAIT | MSG_TRUNC);

@@ -33,6 +33,8 @@ export type NetlinkOutcome = { readonly ok: true } | { readonly ok: false; reado
 
 /** A running subscription. */
 export interface Subscription {
+  /** Delivers at once what has come by now; otherwise it waits for the event loop. */
+  poll(): void;
   close(): void;
 }
 
