@@ -1,5 +1,5 @@
 /** Connection tracking (linux/netfilter/nfnetlink_conntrack.h): listing entries and deleting some. */
-import { familyOf, type Ip } from '../../../../model/net/ip.ts';
+import { type Family, familyOf, type Ip } from '../../../../model/net/ip.ts';
 import {
   afterHeader,
   attributes,
@@ -93,36 +93,37 @@ export interface Flow {
 
 /** All entries of both families. */
 export function listFlows(nl: NetlinkTransport): Promise<Flow[]> {
-  return readFlows(nl, flowOf);
+  return nl.dump(encode(IPCTNL_MSG_CT_GET, NLM_F_REQUEST | NLM_F_DUMP, header(AF_UNSPEC)), flowOf);
 }
 
-/** What `read` makes of all entries of both families. */
+/** What `read` makes of the entries of one family. */
 export function readFlows<T>(
   nl: NetlinkTransport,
+  family: Family,
   read: (reply: NetlinkMessage) => T | undefined,
 ): Promise<T[]> {
-  return nl.dump(encode(IPCTNL_MSG_CT_GET, NLM_F_REQUEST | NLM_F_DUMP, header(AF_UNSPEC)), read);
+  const head = header(family === 'ipv4' ? AF_INET : AF_INET6);
+  return nl.dump(encode(IPCTNL_MSG_CT_GET, NLM_F_REQUEST | NLM_F_DUMP, head), read);
 }
 
 export type FlowDirection = 'original' | 'reply';
 
-/** Entries that have the address at this end of this direction, picked by the kernel: it still walks its whole table, but tells little. */
+/**
+ * Entries that have the IPv4 address at this end of this direction. The kernel picks them: it still walks its whole table, but tells little.
+ * Of IPv6 addresses it picks just those that are different (ctnetlink_filter_match_tuple, seen in Linux 6.18).
+ */
 export async function listFlowsAt(
   nl: NetlinkTransport,
   address: Ip,
   direction: FlowDirection,
   end: 'source' | 'destination',
 ): Promise<Flow[]> {
-  const version = familyOf(address) === 'ipv4' ? 4 : 6;
-  const by = end === 'source' ? BY_SOURCE : BY_DESTINATION;
-  const flows = await nl.dump(
-    encode(IPCTNL_MSG_CT_GET, NLM_F_REQUEST | NLM_F_DUMP, header(version === 4 ? AF_INET : AF_INET6), FLOW, {
-      [direction]: { addresses: { [`${end}${version}`]: address } },
-      filter: { [direction]: by },
-    }),
-    flowOf,
-  );
-  return flows.filter((flow) => flow[direction][end] === address);
+  const question = {
+    [direction]: { addresses: { [`${end}4`]: address } },
+    filter: { [direction]: end === 'source' ? BY_SOURCE : BY_DESTINATION },
+  };
+  const message = encode(IPCTNL_MSG_CT_GET, NLM_F_REQUEST | NLM_F_DUMP, header(AF_INET), FLOW, question);
+  return (await nl.dump(message, flowOf)).filter((flow) => flow[direction][end] === address);
 }
 
 /** Deletes these very entries: a newer one of the same addresses and ports stays. One that is gone already is refused with ENOENT. */

@@ -1,11 +1,11 @@
 /** Entries that have something to do with some addresses, at a cost that follows how many addresses they are. */
-import { type Ip, ipBytes } from '../../../../model/net/ip.ts';
+import { FAMILIES, familyOf, type Ip, ipBytes } from '../../../../model/net/ip.ts';
 import type { NetlinkMessage } from '../attributes.ts';
 import type { NetlinkTransport } from '../transport.ts';
 import { type Flow, type FlowDirection, flowOf, listFlowsAt, readFlows } from './flows.ts';
 
 /**
- * Up to so many dumps are filtered by the kernel. With 100,000 entries each of them takes 27 ms, in which the loop stands still;
+ * Up to so many dumps are filtered by the kernel, of IPv4. With 100,000 entries each of them takes 27 ms, in which the loop stands still;
  * listing all takes 230 ms, in slices.
  */
 const FILTERED_DUMPS = 6;
@@ -25,25 +25,40 @@ export async function listFlowsTouching(
   ends: ReadonlySet<Ip>,
   anywhere: ReadonlySet<Ip>,
 ): Promise<Flow[]> {
-  const dumps = [
-    ...[...ends].flatMap((address) => ENDS.map((place) => ({ address, place }))),
-    ...[...anywhere].flatMap((address) => PLACES.map((place) => ({ address, place }))),
-  ];
   const flows: Flow[] = [];
-  if (dumps.length <= FILTERED_DUMPS) {
-    for (const { address, place } of dumps) {
-      flows.push(...(await listFlowsAt(nl, address, ...place)));
-      await nextTurn();
+  for (const family of FAMILIES) {
+    const some = [...ends].filter((address) => familyOf(address) === family);
+    const all = [...anywhere].filter((address) => familyOf(address) === family);
+    const few = some.length * ENDS.length + all.length * PLACES.length <= FILTERED_DUMPS;
+    if (few && family === 'ipv4') flows.push(...(await pickedByKernel(nl, some, all)));
+    else if (some.length + all.length > 0) {
+      const wanted = new AddressBytes([...some, ...all]);
+      const read = (reply: NetlinkMessage) => (wanted.areIn(reply) ? flowOf(reply) : undefined);
+      flows.push(...(await readFlows(nl, family, read)));
     }
-  } else {
-    const wanted = new AddressBytes([...ends, ...anywhere]);
-    const read = (reply: NetlinkMessage) => (wanted.areIn(reply) ? flowOf(reply) : undefined);
-    flows.push(...(await readFlows(nl, read)));
   }
   const touches = (flow: Flow) =>
     ENDS.some(([direction, end]) => ends.has(flow[direction][end])) ||
     PLACES.some(([direction, end]) => anywhere.has(flow[direction][end]));
   return [...new Map(flows.filter(touches).map((flow) => [`${flow.id} ${flow.zone}`, flow])).values()];
+}
+
+async function pickedByKernel(
+  nl: NetlinkTransport,
+  ends: readonly Ip[],
+  anywhere: readonly Ip[],
+): Promise<Flow[]> {
+  const flows: Flow[] = [];
+  const ask = async (addresses: readonly Ip[], places: readonly Place[]) => {
+    for (const address of addresses)
+      for (const place of places) {
+        flows.push(...(await listFlowsAt(nl, address, ...place)));
+        await nextTurn();
+      }
+  };
+  await ask(ends, ENDS);
+  await ask(anywhere, PLACES);
+  return flows;
 }
 
 /** CTA_TUPLE_ORIG, CTA_TUPLE_REPLY, CTA_TUPLE_IP, and CTA_IP_V4_SRC … CTA_IP_V6_DST below it. */
