@@ -1,13 +1,13 @@
-/** Builds `dist/`: the socket addon (one `cc -shared` line) and one CommonJS bundle a program. `--if-changed` skips what is up to date. */
+/** Builds `dist/`: the socket addon and the CNI plugin (one `cc` line each) and one CommonJS bundle a program. `--if-changed` skips what is up to date. */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, globSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { build } from 'esbuild';
 
 const root = join(import.meta.dirname, '..');
 const dist = join(root, 'dist');
-const ADDON_SOURCE = 'src/targets/linux/netlink/socket.c';
+const WARNINGS = ['-O2', '-Wall', '-Wextra', '-Werror', '-s'];
 
 /** Bundles by output name. The lab is a program of its own, so that the agent's bundle stays small. */
 const BUNDLES: Readonly<Record<string, string>> = {
@@ -25,6 +25,7 @@ const digest = digestOf([
 if (!(process.argv.includes('--if-changed') && existsSync(stamp) && readFileSync(stamp, 'utf8') === digest)) {
   mkdirSync(dist, { recursive: true });
   buildAddon();
+  buildPlugin();
   await Promise.all(Object.entries(BUNDLES).map(([name, entry]) => bundle(name, entry)));
   writeFileSync(stamp, digest);
 }
@@ -40,35 +41,36 @@ function digestOf(files: readonly string[]): string {
   return hash.digest('hex');
 }
 
-/** The headers ship in the Node.js package itself. A second build of the same source is skipped: a compiler is slow beside esbuild. */
+/** The headers ship in the Node.js package itself. */
 function buildAddon(): void {
-  const source = readFileSync(join(root, ADDON_SOURCE));
-  const mark = join(dist, '.addon');
-  const wanted = createHash('sha256').update(source).update(process.version).digest('hex');
-  if (existsSync(join(dist, 'socket.node')) && existsSync(mark) && readFileSync(mark, 'utf8') === wanted)
-    return;
   const include = join(dirname(process.execPath), '..', 'include', 'node');
-  const flags = [
-    '-O2',
-    '-Wall',
-    '-Wextra',
-    '-Werror',
-    '-shared',
-    '-fPIC',
-    '-s',
-    '-DNAPI_VERSION=9',
-    `-I${include}`,
-  ];
+  const flags = ['-shared', '-fPIC', '-DNAPI_VERSION=9', `-I${include}`];
+  compile('socket.node', 'src/targets/linux/netlink/socket.c', flags);
+}
+
+/** Static: it runs on the host, whatever C library that has. */
+function buildPlugin(): void {
+  compile('fairlead-cni', 'src/cni-plugin/fairlead.c', ['-static']);
+}
+
+/** A second build of the same source is skipped: a compiler is slow beside esbuild. */
+function compile(output: string, path: string, flags: readonly string[]): void {
+  const source = readFileSync(join(root, path));
+  const made = join(dist, output);
+  const mark = join(dist, `.${output}`);
+  const all = [...WARNINGS, ...flags];
+  const wanted = createHash('sha256').update(source).update(process.version).update(all.join()).digest('hex');
+  if (existsSync(made) && existsSync(mark) && readFileSync(mark, 'utf8') === wanted) return;
+  // Replaced, not written into: it may be running.
+  const fresh = `${made}.new`;
   try {
-    execFileSync('cc', [...flags, ADDON_SOURCE, '-o', join(dist, 'socket.node')], {
-      cwd: root,
-      stdio: 'inherit',
-    });
+    execFileSync('cc', [...all, path, '-o', fresh], { cwd: root, stdio: 'inherit' });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     console.error('fairlead: no C compiler found. Type: sudo apt-get install -y gcc libc6-dev');
     process.exit(1);
   }
+  renameSync(fresh, made);
   writeFileSync(mark, wanted);
 }
 

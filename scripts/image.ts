@@ -86,6 +86,7 @@ function pluginLayer(dir: string): Layer {
     if (!existsSync(join(dir, name))) fail(`${dir} has no CNI plugin "${name}"`);
     files[`/opt/cni/bin/${name}`] = join(dir, name);
   }
+  files['/opt/cni/bin/fairlead'] = built('fairlead-cni');
   return { name: 'CNI plugins', files };
 }
 
@@ -95,10 +96,15 @@ function programLayer(work: string): Layer {
   writeFileSync(command, `#!/fairlead/node\nrequire('/fairlead/fairlead.cjs');\n`);
   const files: Record<string, string> = { '/fairlead/fairlead': command };
   for (const name of ['fairlead.cjs', 'socket.node']) {
-    if (!existsSync(join(dist, name))) fail(`dist/${name} is missing: npm run build`);
-    files[`/fairlead/${name}`] = join(dist, name);
+    files[`/fairlead/${name}`] = built(name);
   }
   return { name: 'Fairlead', files: { ...files, '/fairlead/LICENSE': join(root, 'LICENSE') } };
+}
+
+function built(name: string): string {
+  const path = join(dist, name);
+  if (!existsSync(path)) fail(`dist/${name} is missing: npm run build`);
+  return path;
 }
 
 /** Shared libraries by the path at which the program looks for them, as the dynamic linker itself says. */

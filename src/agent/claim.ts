@@ -2,9 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { linkSync, mkdirSync, realpathSync, renameSync, unlinkSync } from 'node:fs';
 import { connect, type Server } from 'node:net';
 import { basename, dirname, join, resolve } from 'node:path';
+import { AGENT_SOCKET } from '../model/cluster/config.ts';
 import { FairleadError } from '../model/errors.ts';
 
-export const SOCKET_NAME = 'agent.sock';
 /** sockaddr_un.sun_path holds 108 bytes with its end mark (unix(7)). */
 const LONGEST_PATH = 107;
 
@@ -14,7 +14,7 @@ const LONGEST_PATH = 107;
  * Throws `agent-runs` when another agent has the folder.
  */
 export async function claimSocket(server: Server, stateDir: string): Promise<string> {
-  const path = join(stateDir, SOCKET_NAME);
+  const path = join(stateDir, AGENT_SOCKET);
   const temporary = `${path}.${randomBytes(4).toString('hex')}`;
   if (Buffer.byteLength(temporary) > LONGEST_PATH) {
     throw new FairleadError(

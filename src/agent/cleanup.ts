@@ -1,6 +1,7 @@
 import { rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { PlannedChange } from '../model/api.ts';
+import { AGENT_SOCKET } from '../model/cluster/config.ts';
 import { describe, FairleadError } from '../model/errors.ts';
 import { WorldStore } from '../model/world-store.ts';
 import type { Target } from '../reconcile/target.ts';
@@ -120,7 +121,7 @@ export class Cleanup {
   /** The journal has nothing left to say, and a killed agent's socket is only litter. A folder with other files in it stays. */
   #removeState(): void {
     const dir = this.#found.stateDir;
-    for (const name of ['agent.sock', 'sysctls.json', BIRTHS_FILE]) rmSync(join(dir, name), { force: true });
+    for (const name of [AGENT_SOCKET, 'sysctls.json', BIRTHS_FILE]) rmSync(join(dir, name), { force: true });
     try {
       rmdirSync(dir);
     } catch {

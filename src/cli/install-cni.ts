@@ -8,9 +8,12 @@ export interface Installed {
   readonly kept: readonly string[];
 }
 
+/** Our own plugin, which speaks with the agent of its version. */
+const OWN = 'fairlead';
+
 /**
  * Copies the CNI plugins that are missing in `to`. One that is there is kept unless `force`: the node's distribution may have
- * brought it. Each appears whole, because the container runtime may call it at any moment.
+ * brought it. Our own is always replaced. Each appears whole, because the container runtime may call it at any moment.
  */
 export function installCni(from: string, to: string, force: boolean): Installed {
   const installed: string[] = [];
@@ -18,7 +21,7 @@ export function installCni(from: string, to: string, force: boolean): Installed 
   try {
     mkdirSync(to, { recursive: true });
     for (const name of readdirSync(from).sort()) {
-      if (!force && existsSync(join(to, name))) {
+      if (!force && name !== OWN && existsSync(join(to, name))) {
         kept.push(name);
         continue;
       }

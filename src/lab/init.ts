@@ -8,6 +8,7 @@ import type { ApiService } from './api/service.ts';
 import { Cluster } from './cluster/cluster.ts';
 import { methodsOf } from './cluster/methods.ts';
 import { serveControl } from './control.ts';
+import { pluginFolder } from './kubelet/plugins.ts';
 import { API_SOCKET, CONTROL_SOCKET, INSIDE, type LabOptions } from './options.ts';
 import { cniDir } from './outside/preflight.ts';
 import { Network } from './topology/network.ts';
@@ -39,7 +40,8 @@ async function assemble(options: LabOptions): Promise<Cluster> {
   mkdirSync(join(INSIDE, 'nodes'), { recursive: true });
   const network = new Network(topology);
   const [service] = await Promise.all([startApi(options), network.build()]);
-  const cluster = new Cluster(options, service, network, cniDir() ?? '/opt/cni/bin');
+  const plugins = pluginFolder(cniDir() ?? '/opt/cni/bin', options.root);
+  const cluster = new Cluster(options, service, network, plugins);
   writeFileSync(join(INSIDE, 'kubeconfig.inside'), cluster.kubeconfig, { mode: 0o600 });
   mkdirSync('/run/bin');
   const wrapper = `#!/bin/sh\nexec '${process.execPath}' '${options.root}/dist/fairlead.cjs' "$@"\n`;

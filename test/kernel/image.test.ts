@@ -63,6 +63,7 @@ it('holds Node.js, the program and the CNI plugins, and nothing else', () => {
   ]);
   assert.deepEqual(readdirSync(join(rootfs(), 'opt/cni/bin')), [
     'bridge',
+    'fairlead',
     'host-local',
     'loopback',
     'portmap',
@@ -99,10 +100,10 @@ describe('started from its own files', () => {
     mkdirSync(join(rootfs(), 'host'));
     assert.match(
       chroot('install-cni', '--to', '/host/bin'),
-      /^installed: bridge, host-local, loopback, portmap, ptp; already there: none/,
+      /^installed: bridge, fairlead, host-local, loopback, portmap, ptp; already there: none/,
     );
     rmSync(join(rootfs(), 'host/bin/ptp'));
-    assert.match(chroot('install-cni', '--to', '/host/bin'), /^installed: ptp; already there: bridge, /);
+    assert.match(chroot('install-cni', '--to', '/host/bin'), /^installed: fairlead, ptp; already there: bridge, /);
     assert.equal(run(`stat -c %a ${rootfs()}/host/bin/ptp`).trim(), '755');
   });
 

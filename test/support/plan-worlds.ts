@@ -26,6 +26,7 @@ export const CONFIG: Config = {
     bridge: 'fairlead0',
     hairpin: true,
     portmap: true,
+    socket: '/run/fairlead/agent.sock',
   },
   masquerade: { enabled: true, exclude: [] },
   clampMss: true,

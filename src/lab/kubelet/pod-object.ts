@@ -13,14 +13,16 @@ export interface PodObject extends KubeObject {
       readonly effect?: string;
     }[];
     readonly containers: readonly Container[];
+    readonly initContainers?: readonly Container[];
     readonly terminationGracePeriodSeconds?: number;
   };
   readonly status?: { readonly phase?: string; readonly podIPs?: readonly { readonly ip: string }[] };
 }
 
-interface Container {
+export interface Container {
   readonly name: string;
   readonly image?: string;
+  readonly args?: readonly string[];
   readonly ports?: readonly ContainerPort[];
 }
 
@@ -70,7 +72,12 @@ export function portMappingsOf(pod: PodObject) {
   );
 }
 
-/** Status of a pod whose sandbox is up, as a kubelet writes it. */
+/** Status of a pod whose sandbox is up and whose init containers run. */
+export function sandboxStatus(ips: readonly string[]): Record<string, unknown> {
+  return { phase: 'Pending', podIP: ips[0], podIPs: ips.map((ip) => ({ ip })) };
+}
+
+/** Status of a pod whose containers run, as a kubelet writes it. */
 export function runningStatus(
   pod: PodObject,
   ips: readonly string[],

@@ -3,6 +3,7 @@ import { PROBE_PORT, Responder } from '../prober/responder.ts';
 import { must } from '../run.ts';
 import { NetNs } from '../sockets/netns.ts';
 import type { CniResult, Conflist } from './cni.ts';
+import { runInitContainers } from './init-containers.ts';
 import type { LabNode } from './node.ts';
 import {
   type PodObject,
@@ -11,6 +12,7 @@ import {
   portMappingsOf,
   portsOf,
   runningStatus,
+  sandboxStatus,
   waitingStatus,
 } from './pod-object.ts';
 
@@ -26,6 +28,7 @@ export class PodWorker {
   #ns: NetNs | undefined;
   #responder: Responder | undefined;
   #attached: { list: Conflist; result: CniResult } | undefined;
+  #initStatuses: readonly unknown[] | undefined;
   #work: Promise<void>;
   readonly #ending = new AbortController();
   ips: readonly string[] = [];
@@ -87,10 +90,21 @@ export class PodWorker {
     if (this.#ending.signal.aborted) return;
     const ns = this.ns;
     if (!ns) return;
+    this.#initStatuses ??= await this.#init(ns);
     this.#responder = await Responder.start(ns, this.node.families, portsOf(this.pod, PROBE_PORT));
     this.problem = undefined;
     this.#state = 'running';
-    await this.#say(runningStatus(this.pod, this.ips, this.node.addresses));
+    const status = runningStatus(this.pod, this.ips, this.node.addresses);
+    const init = this.#initStatuses.length > 0 ? { initContainerStatuses: this.#initStatuses } : {};
+    await this.#say({ ...status, ...init });
+  }
+
+  /** Once in a pod's life. The addresses are told meanwhile, as a kubelet does. */
+  async #init(ns: NetNs): Promise<readonly unknown[]> {
+    if (!this.pod.spec.initContainers?.length) return [];
+    const done = runInitContainers(this.pod, ns);
+    await Promise.all([done, this.#say(sandboxStatus(this.ips))]);
+    return done;
   }
 
   async #attach(): Promise<void> {
@@ -133,10 +147,17 @@ export class PodWorker {
 
   #attachment() {
     const { namespace, name, uid = '' } = this.pod.metadata;
+    const containerId = `lab-${uid}`;
     return {
-      containerId: `lab-${uid}`,
+      containerId,
       netns: `/run/netns/${this.#nsName}`,
-      args: `IgnoreUnknown=1;K8S_POD_NAMESPACE=${namespace};K8S_POD_NAME=${name};K8S_POD_UID=${uid}`,
+      args: [
+        'IgnoreUnknown=1',
+        `K8S_POD_NAMESPACE=${namespace}`,
+        `K8S_POD_NAME=${name}`,
+        `K8S_POD_INFRA_CONTAINER_ID=${containerId}`,
+        `K8S_POD_UID=${uid}`,
+      ].join(';'),
       portMappings: portMappingsOf(this.pod),
     };
   }

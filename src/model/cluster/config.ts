@@ -12,6 +12,9 @@ export type TransportName =
   | 'bgp'
   | 'cloud';
 
+/** File name of the agent's API socket in its state folder. */
+export const AGENT_SOCKET = 'agent.sock';
+
 /** The agent's settings after defaults, file, environment and flags were put together and checked. */
 export interface Config {
   /** Name of the Node that this agent works for. */
@@ -33,6 +36,8 @@ export interface Config {
     readonly bridge: string;
     readonly hairpin: boolean;
     readonly portmap: boolean;
+    /** Path of the agent's API socket, which our CNI plugin calls. */
+    readonly socket: string;
   };
   readonly masquerade: {
     readonly enabled: boolean;

@@ -26,19 +26,23 @@ export function podNetwork(config: Config, foreign: Iterable<ForeignCni>): PodNe
   return { name: before.name, bridge: before.bridge, from: before.path };
 }
 
+/** What a conflist is made of. */
+export interface PodAttachment {
+  readonly network: PodNetwork;
+  readonly plugin: Config['cni']['plugin'];
+  readonly podCidrs: readonly Cidr[];
+  readonly mtu: number;
+}
+
 /**
  * The configuration that the container runtime gives to the CNI plugins `bridge` or `ptp`, `host-local` and `portmap`
- * (containernetworking/plugins). Never `ipMasq`: it would hide the sources of packets between nodes.
+ * (containernetworking/plugins), and to our own, which comes last: when it returns the pod's containers start. Never `ipMasq`: it would
+ * hide the sources of packets between nodes.
  */
-export function conflist(
-  config: Config,
-  network: PodNetwork,
-  podCidrs: readonly Cidr[],
-  mtu: number,
-): string {
-  const { cni } = config;
+export function conflist(config: Config, { network, plugin, podCidrs, mtu }: PodAttachment): string {
+  const { cni, policy } = config;
   const main =
-    cni.plugin === 'ptp'
+    plugin === 'ptp'
       ? { type: 'ptp', mtu, ipMasq: false }
       : {
           type: 'bridge',
@@ -49,10 +53,15 @@ export function conflist(
           ipMasq: false,
         };
   const portmap = { type: 'portmap', snat: true, capabilities: { portMappings: true } };
+  const birth = { type: 'fairlead', socket: cni.socket };
   const list = {
     cniVersion: CNI_VERSION,
     name: network.name,
-    plugins: [{ ...main, ipam: ipam(podCidrs) }, ...(cni.portmap ? [portmap] : [])],
+    plugins: [
+      { ...main, ipam: ipam(podCidrs) },
+      ...(cni.portmap ? [portmap] : []),
+      ...(policy.enabled ? [birth] : []),
+    ],
   };
   return `${JSON.stringify(list, undefined, 2)}\n`;
 }

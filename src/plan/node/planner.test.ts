@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Content, eth0, facts, node, plan, rowsOf } from '../../../test/support/plan-worlds.ts';
+import {
+  CONFIG,
+  type Content,
+  eth0,
+  facts,
+  link,
+  node,
+  plan,
+  rowsOf,
+} from '../../../test/support/plan-worlds.ts';
 import { cidr } from '../../model/net/cidr.ts';
 import { egressPlanner } from '../egress/planner.ts';
 import { transportsPlanner } from '../transports/planner.ts';
@@ -35,21 +44,77 @@ test('the conflist of a dual stack node', () => {
         },
       },
       { type: 'portmap', snat: true, capabilities: { portMappings: true } },
+      { type: 'fairlead', socket: '/run/fairlead/agent.sock' },
     ],
   });
 });
 
-test('ptp, one family, layer2, a fixed MTU, no portmap', () => {
+test('ptp, one family, layer2, a fixed MTU, no portmap, no policies', () => {
   const own = node(1, { podCidrs: [cidr('fd00:244:1::/64')] });
   const { cni } = { cni: { write: true, dir: '/etc/cni/net.d/', file: '05-fairlead.conflist' } };
   const config = {
     transport: 'layer2' as const,
     podMtu: 1400,
-    cni: { ...cni, plugin: 'ptp' as const, bridge: 'fairlead0', hairpin: true, portmap: false },
+    cni: {
+      ...cni,
+      plugin: 'ptp' as const,
+      bridge: 'fairlead0',
+      hairpin: true,
+      portmap: false,
+      socket: '/run/fairlead/agent.sock',
+    },
+    policy: { ...CONFIG.policy, enabled: false },
   };
   const { plugins } = conflist({ config, nodes: [own] });
   const ipam = { type: 'host-local', ranges: [[{ subnet: 'fd00:244:1::/64' }]], routes: [{ dst: '::/0' }] };
   assert.deepEqual(plugins, [{ type: 'ptp', mtu: 1400, ipMasq: false, ipam }]);
+});
+
+const sysctls = (content: Content): string[] =>
+  rowsOf(plan(planners, content), 'sysctl').map(({ body }) => `${body.path}=${body.value}`);
+const bridgeCalls = (content: Content): string[] =>
+  sysctls(content).filter((text) => text.includes('/bridge/'));
+const BOTH = ['net/bridge/bridge-nf-call-iptables=1', 'net/bridge/bridge-nf-call-ip6tables=1'];
+const OFF = { policy: { ...CONFIG.policy, enabled: false } };
+const FOREIGN = { cni: { ...CONFIG.cni, write: false } };
+const NO_BRIDGE_NETFILTER = { missing: { br_netfilter: 'the module is not loaded' } };
+
+test('rules are shown the packets of bridges, of those families that pods have, while policies are enforced', () => {
+  assert.deepEqual(bridgeCalls({ nodes: [n1] }), BOTH);
+  assert.deepEqual(
+    bridgeCalls({ nodes: [node(1, { podCidrs: [cidr('10.244.1.0/24')] })] }),
+    BOTH.slice(0, 1),
+  );
+  assert.deepEqual(bridgeCalls({ nodes: [n1], missing: { ipv6: 'no IPv6' } }), BOTH.slice(0, 1));
+  assert.deepEqual(bridgeCalls({ nodes: [n1], config: OFF }), []);
+  assert.deepEqual(bridgeCalls({ nodes: [n1], config: FOREIGN }), [], 'pods of others, and no bridge');
+  const cni = [{ path: '/etc/cni/net.d/10-x.conflist', name: 'x', bridge: 'cni0', software: undefined }];
+  assert.deepEqual(bridgeCalls({ nodes: [n1], config: FOREIGN, cni }), BOTH);
+});
+
+test('a kernel whose rules cannot see into bridges: pods are routed, and it is said', () => {
+  const problems = (content: Content) =>
+    plan(planners, { nodes: [n1], ...content, ...NO_BRIDGE_NETFILTER }).problems;
+  const { plugins } = conflist({ nodes: [n1], ...NO_BRIDGE_NETFILTER }) as { plugins: { type: string }[] };
+  assert.deepEqual(
+    plugins.map(({ type }) => type),
+    ['ptp', 'portmap', 'fairlead'],
+  );
+  assert.deepEqual(bridgeCalls({ nodes: [n1], ...NO_BRIDGE_NETFILTER }), []);
+  assert.match(
+    problems({})[0] ?? '',
+    /between pods on the bridge fairlead0: the module is not loaded; new pods .* ptp/,
+  );
+  assert.deepEqual(problems({ config: OFF }), []);
+  const ptp = { config: { cni: { ...CONFIG.cni, plugin: 'ptp' as const } } };
+  assert.deepEqual(problems(ptp), []);
+  assert.equal(problems({ ...ptp, links: [eth0(n1), link('fairlead0', [])] }).length, 1, 'pods from before');
+  const cni = [{ path: '/etc/cni/net.d/10-x.conflist', name: 'x', bridge: 'cni0', software: undefined }];
+  assert.match(problems({ config: FOREIGN, cni })[0] ?? '', /bridge cni0: .* whatever policies say/);
+  const off = conflist({ nodes: [n1], config: OFF, ...NO_BRIDGE_NETFILTER }) as {
+    plugins: { type: string }[];
+  };
+  assert.equal(off.plugins[0]?.type, 'bridge');
 });
 
 test('kube-router and kopeio are taken over with bridge and network name, others are not', () => {
@@ -77,6 +142,8 @@ test('the conflist waits for devices, forwarding and masquerade, and the conditi
   assert.deepEqual(file, [
     'sysctl net/ipv4/ip_forward',
     'sysctl net/ipv6/conf/all/forwarding',
+    'sysctl net/bridge/bridge-nf-call-iptables',
+    'sysctl net/bridge/bridge-nf-call-ip6tables',
     'link fl-vxlan',
     'address fl-vxlan 10.244.1.0/32',
     'address fl-vxlan fe80::d4:1eff:fec0:bb92/64',
@@ -130,7 +197,9 @@ test('annotations of other nodes cannot make devices without end', () => {
 
 test('forwarding for the families of our pods; a link that listens to routers goes on', () => {
   const sysctls = (content: Content) =>
-    rowsOf(plan([nodePlanner], content), 'sysctl').map(({ body }) => `${body.path}=${body.value}`);
+    rowsOf(plan([nodePlanner], { config: OFF, ...content }), 'sysctl').map(
+      ({ body }) => `${body.path}=${body.value}`,
+    );
   assert.deepEqual(sysctls({ nodes: [n1], links: [eth0(n1, { acceptRa: 1 })] }), [
     'net/ipv4/ip_forward=1',
     'net/ipv6/conf/all/forwarding=1',

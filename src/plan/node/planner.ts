@@ -12,6 +12,7 @@ import { factsRow } from '../transports/facts.ts';
 import { podMtu } from '../transports/mtu.ts';
 import { enabledTransports } from '../transports/registry.ts';
 import { type Self, sameNode, selfOf, touchesUnderlay } from '../transports/underlay.ts';
+import { bridgeNetfilterProblems, bridgeNetfilterRows, podPlugin } from './bridge-netfilter.ts';
 import { conflist, podNetwork } from './conflist.ts';
 import { forwardingRows } from './sysctls.ts';
 
@@ -39,7 +40,8 @@ export const nodePlanner: Planner<Unit> = {
       case 'cni':
         return ['duties'];
       case 'links':
-        return touchesUnderlay(change, world) ? UNITS : [];
+        if (touchesUnderlay(change, world)) return UNITS;
+        return isOwnBridge(change.key, world) ? ['duties'] : [];
       default:
         return [];
     }
@@ -51,6 +53,9 @@ export const nodePlanner: Planner<Unit> = {
     return hasUnderlay(self) ? planDuties(self, world) : nothing;
   },
 };
+
+const isOwnBridge = (link: string, world: World): boolean =>
+  world.config.objects.get('config')?.cni.bridge === link;
 
 function hasUnderlay(self: Self): boolean {
   return self.underlay.ipv4 !== undefined || self.underlay.ipv6 !== undefined;
@@ -65,7 +70,7 @@ function planDuties(self: Self, world: World): UnitPlan {
     };
     return { rows: [], problems: [problem] };
   }
-  const sysctls = forwardingRows(self);
+  const sysctls = [...forwardingRows(self), ...bridgeNetfilterRows(self, world)];
   const before = [...sysctls.map(ref), ...deviceRefs(self), ...masqueradeRefs(self)];
   const rows: Row[] = [...sysctls];
   const told = [...before];
@@ -74,7 +79,7 @@ function planDuties(self: Self, world: World): UnitPlan {
     rows.push(file);
     told.push(ref(file));
   }
-  return { rows: [...rows, conditionRow(self, told)] };
+  return { rows: [...rows, conditionRow(self, told)], problems: bridgeNetfilterProblems(self, world) };
 }
 
 /** Devices of the enabled transports only: those that wait to go must not hold up anything. */
@@ -98,7 +103,16 @@ function conflistRow(self: Self, world: World, needs: readonly RowRef[]): RowOf<
     target: 'file',
     key: fileKey(path),
     why: `pods of this node get addresses of ${self.podCidrs.join(' and ')} and MTU ${podMtu(self)}${taken}`,
-    body: { path, content: conflist(self.config, network, self.podCidrs, podMtu(self)), mode: 0o644 },
+    body: {
+      path,
+      content: conflist(self.config, {
+        network,
+        plugin: podPlugin(self),
+        podCidrs: self.podCidrs,
+        mtu: podMtu(self),
+      }),
+      mode: 0o644,
+    },
     needs,
   };
 }

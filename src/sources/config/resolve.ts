@@ -1,5 +1,6 @@
+import { join } from 'node:path';
 import * as v from 'valibot';
-import type { Config } from '../../model/cluster/config.ts';
+import { AGENT_SOCKET, type Config } from '../../model/cluster/config.ts';
 import type { Problem } from '../../model/problem.ts';
 import { didYouMean, nearest } from './nearest.ts';
 import { envNames, SETTING_NAMES, type SettingName, settingOf, type Values } from './settings.ts';
@@ -160,6 +161,7 @@ export function toConfig(values: Values): Config {
       bridge: values['cni.bridge'],
       hairpin: values['cni.hairpin'],
       portmap: values['cni.portmap'],
+      socket: join(values.stateDir, AGENT_SOCKET),
     },
     masquerade: { enabled: values['masquerade.enabled'], exclude: values['masquerade.exclude'] },
     clampMss: values.clampMss,
