@@ -153,9 +153,10 @@ describe('a cluster on kube-apiserver, agents with the least rights', () => {
       [...used].filter((one) => !given.includes(one)),
       [],
     );
-    // An Event is patched when it happens again, which nothing here did.
+    // An Event is patched when it happens again, which nothing here did; what is watched is listed only where a server has no watch lists.
+    const spared = (one: string) => one === 'patch events' || used.has(one.replace(/^list /, 'watch '));
     assert.deepEqual(
-      given.filter((one) => !used.has(one) && one !== 'patch events'),
+      given.filter((one) => !used.has(one) && !spared(one)),
       [],
     );
     for (const node of [...NODES, 'n4']) {
