@@ -53,6 +53,8 @@ export interface SocketAddon {
    * why the watch failed. One watch a descriptor; it makes the descriptor non-blocking and keeps the process alive unless unref'd.
    */
   pollStart(fd: number, events: number, callback: (events: number, errno: number) => void): PollHandle;
+  /** What the kernel should do with pages of this process. Wrong advice destroys memory: see `agent/memory.ts`. */
+  madvise(address: number, length: number, advice: number): void;
   /** May be called twice. */
   pollStop(handle: PollHandle): void;
   pollUnref(handle: PollHandle): void;

@@ -1,6 +1,6 @@
 /*
- * Sockets for Node.js, and nothing else: what `node:net` and `node:dgram` do not offer (netlink, packet and raw sockets,
- * socket options, network namespaces). Every protocol is spoken in TypeScript; `addon.ts` has the types and the contracts.
+ * System calls that Node.js does not offer, and nothing else: sockets of all kinds (netlink, packet, raw), socket options, network
+ * namespaces, advice about memory. Every protocol is spoken in TypeScript; `addon.ts` has the types and the contracts.
  *
  * Plain Node-API 9 and libuv's uv_poll. All calls are synchronous. Failures throw an Error with `code` (EPERM, ...), `errno` and `syscall`.
  */
@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <uv.h>
@@ -277,6 +278,19 @@ static napi_value js_unshare(napi_env env, napi_callback_info info) {
   return unshare(flags) < 0 ? fail(env, "unshare", errno) : undefined(env);
 }
 
+/* ---- memory ---- */
+
+static napi_value js_madvise(napi_env env, napi_callback_info info) {
+  napi_value a[MAX_ARGUMENTS];
+  int64_t address, length;
+  int advice;
+  if (!arguments(env, info, 3, a) || !integer(env, a[2], &advice)) return NULL;
+  if (napi_get_value_int64(env, a[0], &address) != napi_ok || napi_get_value_int64(env, a[1], &length) != napi_ok)
+    return bad_argument(env);
+  int rc = madvise((void *)(intptr_t)address, (size_t)length, advice);
+  return rc < 0 ? fail(env, "madvise", errno) : undefined(env);
+}
+
 /* ---- readiness ---- */
 
 /*
@@ -406,6 +420,7 @@ NAPI_MODULE_INIT() {
       {"getsockopt", js_getsockopt},   {"send", js_send},             {"recv", js_recv},
       {"recvfrom", js_recvfrom},       {"setns", js_setns},           {"unshare", js_unshare},
       {"pollStart", js_poll_start},    {"pollStop", js_poll_stop},    {"pollUnref", js_poll_unref},
+      {"madvise", js_madvise},
   };
   for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {
     napi_value function;
