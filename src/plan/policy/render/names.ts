@@ -107,6 +107,8 @@ const WORDS = new Map([
   [' of ', '_of_'],
   [' here', '_here_'],
   ['{}', '_any_'],
+  ['{', '_with_'],
+  ['}', '_-'],
   // Dividers: what stands before them holds no `/` or is in braces.
   [': ', '/'],
   [':', '/_all_'],

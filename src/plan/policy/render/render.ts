@@ -4,7 +4,7 @@
  */
 import type { Config } from '../../../model/cluster/config.ts';
 import type { KernelFacts } from '../../../model/cluster/host.ts';
-import { DIRECTIONS, type PolicyProtocol } from '../../../model/cluster/policy.ts';
+import { DIRECTIONS, type Direction, type PolicyProtocol } from '../../../model/cluster/policy.ts';
 import type { Cidr } from '../../../model/net/cidr.ts';
 import { FAMILIES, familyOf, type Ip } from '../../../model/net/ip.ts';
 import type { Row } from '../../../model/rows/row.ts';
@@ -14,9 +14,9 @@ import { baseChains, dispatchRows as dispatchChains, endedRows } from './base.ts
 import { deniedRows } from './denied.ts';
 import { addressSet, dispatchMap, policyChain, portSet, selectionChain } from './names.ts';
 import { PROTOCOLS } from './ports.ts';
-import { addressType, chainRow, elementRow, setRow } from './rows.ts';
+import { addressType, chainRef, chainRow, elementRow, setRow } from './rows.ts';
 import { policyRules } from './rules.ts';
-import { selectionChains } from './selection.ts';
+import { selectionRow, tierChains } from './selection.ts';
 import { comment } from './words.ts';
 
 export { isPolicyRow } from './names.ts';
@@ -70,14 +70,19 @@ export function policyRows(policy: CompiledPolicy, settings: Config['policy']): 
   return [...rows, chainRow(`NetworkPolicy ${name}`, policyChain(name, direction), rules)];
 }
 
-/** The chain of all pods with this Selection. `admin` and `baseline` are its ClusterNetworkPolicies, in its order. */
-export function selectionRows(
-  selection: Selection,
-  admin: readonly CompiledPolicy[],
-  baseline: readonly CompiledPolicy[],
+/** The chain of all pods with this Selection. It jumps to the chains of its policies and of its tiers. */
+export function selectionRows(selection: Selection): readonly Row[] {
+  return [selectionRow(selection)];
+}
+
+/** The chain of one tier: the ClusterNetworkPolicies of a Selection, in its order. Selections with the same ones share it. */
+export function tierRows(
+  direction: Direction,
+  tier: 'admin' | 'baseline',
+  policies: readonly CompiledPolicy[],
   settings: Config['policy'],
 ): readonly Row[] {
-  return selectionChains(selection, admin, baseline, settings);
+  return tierChains(direction, tier, policies, settings);
 }
 
 /** The pod's elements in the dispatch maps: both directions, each of its addresses. */
@@ -91,6 +96,7 @@ export function dispatchRows(pod: LocalPod): readonly Row[] {
       elementRow(`pod ${pod.pod}`, dispatchMap(direction, familyOf(ip)), [ip], {
         value,
         comment: comment(pod.pod),
+        needs: selection ? [chainRef(selectionChain(selection))] : [],
       }),
     );
   });

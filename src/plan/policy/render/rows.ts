@@ -2,6 +2,7 @@ import type { Family } from '../../../model/net/ip.ts';
 import {
   type NftChain,
   type NftElement,
+  type NftExpr,
   type NftRule,
   type NftSet,
   type NftType,
@@ -9,11 +10,15 @@ import {
   nftElementKey,
   nftSetKey,
 } from '../../../model/rows/nft.ts';
-import type { RowOf } from '../../../model/rows/row.ts';
+import type { RowOf, RowRef } from '../../../model/rows/row.ts';
 import { comment } from './words.ts';
 
 export type NftRow = RowOf<'nft'>;
 
+export const chainRef = (name: string): RowRef => ({ target: 'nft', key: nftChainKey(name) });
+const setRef = (name: string): RowRef => ({ target: 'nft', key: nftSetKey(name) });
+
+/** A chain that needs all that it refers to, so that whoever waits for it waits for the whole. */
 export function chainRow(
   why: string,
   name: string,
@@ -21,7 +26,21 @@ export function chainRow(
   hook?: NftChain['hook'],
 ): NftRow {
   const body: NftChain = { kind: 'chain', name, hook, rules };
-  return { target: 'nft', key: nftChainKey(name), body, why };
+  const needs = new Map<string, RowRef>();
+  for (const { exprs } of rules) {
+    for (const expr of exprs) {
+      const ref = refOf(expr);
+      if (ref) needs.set(ref.key, ref);
+    }
+  }
+  const row = { target: 'nft', key: nftChainKey(name), body, why } as const;
+  return needs.size === 0 ? row : { ...row, needs: [...needs.values()] };
+}
+
+function refOf(expr: NftExpr): RowRef | undefined {
+  if (expr.expr === 'lookup') return setRef(expr.set);
+  if (expr.expr === 'verdict' && expr.verdict.chain !== undefined) return chainRef(expr.verdict.chain);
+  return undefined;
 }
 
 export function setRow(
@@ -38,14 +57,12 @@ export function elementRow(
   why: string,
   set: string,
   key: readonly string[],
-  more: Partial<Pick<NftElement, 'value' | 'comment'>> = {},
+  more: Partial<Pick<NftElement, 'value' | 'comment'>> & { needs?: readonly RowRef[] } = {},
 ): NftRow {
-  return {
-    target: 'nft',
-    key: nftElementKey(set, key),
-    body: { kind: 'element', set, key, ...more },
-    why,
-  };
+  const { needs = [], ...rest } = more;
+  const body: NftElement = { kind: 'element', set, key, ...rest };
+  const row = { target: 'nft', key: nftElementKey(set, key), body, why } as const;
+  return needs.length === 0 ? row : { ...row, needs };
 }
 
 export const addressType = (family: Family): NftType => (family === 'ipv4' ? 'ipv4_addr' : 'ipv6_addr');

@@ -1,4 +1,5 @@
 import type { Config } from '../../../model/cluster/config.ts';
+import type { Direction } from '../../../model/cluster/policy.ts';
 import { rule } from '../../nft/rule.ts';
 import { accept, counter, goTo, jump } from '../../nft/statement.ts';
 import type { CompiledPolicy, Selection } from '../compiled.ts';
@@ -6,58 +7,35 @@ import { auditChain, deniedChain, policyChain, selectionChain, tierChain } from 
 import { chainRow, type NftRow } from './rows.ts';
 import { policyRules } from './rules.ts';
 
-/** The chain that the dispatch map leads a pod's packets to, and the chains of its tiers, which other Selections share. */
-export function selectionChains(
-  selection: Selection,
-  admin: readonly CompiledPolicy[],
-  baseline: readonly CompiledPolicy[],
-  settings: Config['policy'],
-): NftRow[] {
-  const { direction, policies, defaultDeny, enforced } = selection;
-  const tiers = [tierRows('admin', admin, settings), tierRows('baseline', baseline, settings)];
-  const [first, last] = tiers.map(({ chain }) =>
-    chain === undefined ? [] : [rule([jump(chain)], 'ClusterNetworkPolicy')],
-  );
-  const chosen = policies.length > 0 || defaultDeny;
+/** The chain that the dispatch maps lead a pod's packets to. */
+export function selectionRow(selection: Selection): NftRow {
+  const { direction, admin, policies, defaultDeny, enforced, baseline } = selection;
+  const tier = (name: 'admin' | 'baseline', names: readonly string[]) =>
+    names.length === 0 ? [] : [rule([jump(tierChain(direction, name, names))])];
   const denied = enforced ? deniedChain(direction) : auditChain(direction);
+  const why = policies.length > 0 ? 'none of them allows it' : 'setting policy.defaultDeny';
   const rules = [
-    ...(first ?? []),
+    ...tier('admin', admin),
     ...policies.map((name) => rule([jump(policyChain(name, direction))])),
-    ...(chosen
-      ? [
-          rule(
-            [counter, goTo(denied)],
-            policies.length > 0 ? 'none of them allows it' : 'setting policy.defaultDeny',
-          ),
-        ]
-      : [...(last ?? []), rule([accept], 'nothing denies it')]),
+    ...(policies.length > 0 || defaultDeny
+      ? [rule([counter, goTo(denied)], why)]
+      : [...tier('baseline', baseline), rule([accept], 'nothing denies it')]),
   ];
-  return [
-    ...tiers.flatMap(({ rows }) => rows),
-    chainRow(`${direction} of pods that these policies select`, selectionChain(selection), rules),
-  ];
+  return chainRow(`${direction} of pods that these policies select`, selectionChain(selection), rules);
 }
 
-function tierRows(
+/** The rules of these ClusterNetworkPolicies, in order; the last one falls through to what follows the tier. */
+export function tierChains(
+  direction: Direction,
   tier: 'admin' | 'baseline',
   policies: readonly CompiledPolicy[],
   settings: Config['policy'],
-): { chain?: string; rows: NftRow[] } {
-  const [first] = policies;
-  if (!first) return { rows: [] };
-  const names = policies.map(({ name }) => name);
-  const chain = tierChain(first.direction, tier, names);
+): NftRow[] {
   const rendered = policies.map((policy) => policyRules(policy, settings));
-  const why = `ClusterNetworkPolicies of the ${tier} tier`;
-  return {
-    chain,
-    rows: [
-      ...rendered.flatMap(({ rows }) => rows),
-      chainRow(
-        why,
-        chain,
-        rendered.flatMap(({ rules }) => rules),
-      ),
-    ],
-  };
+  const names = policies.map(({ name }) => name);
+  const rules = rendered.flatMap((one) => one.rules);
+  return [
+    ...rendered.flatMap(({ rows }) => rows),
+    chainRow(`ClusterNetworkPolicies of the ${tier} tier`, tierChain(direction, tier, names), rules),
+  ];
 }

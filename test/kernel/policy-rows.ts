@@ -1,0 +1,170 @@
+/** Policies of the node in policy-net.ts, rendered without a planner, and what the walker says of a packet there. */
+import type { Config } from '../../src/model/cluster/config.ts';
+import { cidr } from '../../src/model/net/cidr.ts';
+import { FAMILIES, type Family } from '../../src/model/net/ip.ts';
+import type { Row } from '../../src/model/rows/row.ts';
+import type { CompiledPolicy, LocalPod, Selection } from '../../src/plan/policy/compiled.ts';
+import {
+  addressElement,
+  addressSetRows,
+  baseRows,
+  dispatchRows,
+  policyRows,
+  portElement,
+  portSetRows,
+  selectionRows,
+  tierRows,
+} from '../../src/plan/policy/render/render.ts';
+import {
+  type NftTableView,
+  type PacketHook,
+  type Passage,
+  walkPacket,
+} from '../../src/targets/fake/packets.ts';
+import { CONFIG } from '../support/plan-worlds.ts';
+import { ADDRESS, LOCAL, type Party, PODS } from './policy-net.ts';
+
+const CLIENTS = { id: 'x: app=client', text: 'pods app=client of namespace x' };
+const REMOTE = { id: '{team=far}:', text: 'all pods of namespaces team=far' };
+const WEB = { id: 'web/TCP of x: app=web', text: 'port web/TCP of pods app=web of namespace x' };
+
+const allowWeb: CompiledPolicy = {
+  tier: 'network-policy',
+  name: 'x/allow-web',
+  direction: 'ingress',
+  audit: false,
+  rules: [
+    {
+      action: 'accept',
+      index: 0,
+      name: '',
+      peers: [{ kind: 'set', set: CLIENTS.id }],
+      ports: [{ protocol: 'TCP', from: 8080, to: 8080 }],
+    },
+    {
+      action: 'accept',
+      index: 1,
+      name: '',
+      peers: [
+        { kind: 'set', set: REMOTE.id },
+        {
+          kind: 'prefixes',
+          prefixes: ['192.0.2.0/29', '198.51.100.7/32', '2001:db8::/125'].map(cidr),
+        },
+      ],
+      ports: [
+        { protocol: 'TCP', from: 8080, to: 8081 },
+        { protocol: 'UDP', from: 8000, to: 8080 },
+        { protocol: 'UDP', from: 53, to: 53 },
+      ],
+    },
+  ],
+};
+const denyAll: CompiledPolicy = {
+  tier: 'network-policy',
+  name: 'x/deny-all',
+  direction: 'ingress',
+  audit: false,
+  rules: [],
+};
+const toWeb: CompiledPolicy = {
+  tier: 'network-policy',
+  name: 'x/to-web',
+  direction: 'egress',
+  audit: false,
+  rules: [
+    { action: 'accept', index: 0, name: '', peers: 'any', ports: [{ protocol: 'TCP', set: WEB.id }] },
+    { action: 'accept', index: 1, name: '', peers: 'any', ports: [{ protocol: 'UDP' }] },
+  ],
+};
+const noRemote: CompiledPolicy = {
+  tier: 'admin',
+  name: 'no-remote',
+  direction: 'egress',
+  audit: false,
+  rules: [
+    {
+      action: 'pass',
+      index: 0,
+      name: 'tcp is for others to judge',
+      peers: [{ kind: 'set', set: REMOTE.id }],
+      ports: [{ protocol: 'TCP' }],
+    },
+    { action: 'deny', index: 1, name: '', peers: [{ kind: 'set', set: REMOTE.id }], ports: 'any' },
+  ],
+};
+const nosy: CompiledPolicy = {
+  tier: 'baseline',
+  name: 'nosy',
+  direction: 'egress',
+  audit: true,
+  rules: [{ action: 'deny', index: 0, name: 'tell', peers: 'any', ports: 'any' }],
+};
+
+const chosen = (direction: 'ingress' | 'egress', more: Partial<Selection>): Selection => ({
+  direction,
+  admin: [],
+  policies: [],
+  defaultDeny: false,
+  enforced: true,
+  baseline: [],
+  ...more,
+});
+
+/** `a` may send to web ports and by UDP and receives nothing; `b` serves; `c` is unknown, or known and free. */
+export function policyTable(settings: Partial<Config['policy']>): readonly Row[] {
+  const config = { ...CONFIG, policy: { ...CONFIG.policy, ...settings } };
+  const podCidrs = [cidr('10.244.1.0/24'), cidr('fd00:244:1::/64')];
+  const aOut = chosen('egress', { admin: ['no-remote'], policies: ['x/to-web'] });
+  const aIn = chosen('ingress', { policies: ['x/deny-all'] });
+  const bIn = chosen('ingress', { policies: ['x/allow-web', 'x/deny-all'] });
+  const bOut = chosen('egress', { admin: ['no-remote'], baseline: ['nosy'] });
+  const addresses = (party: Party) => FAMILIES.map((family) => ADDRESS[party][family]);
+  const pods: LocalPod[] = [
+    { pod: 'x/a', ips: addresses('a'), ingress: aIn, egress: aOut },
+    { pod: 'x/b', ips: addresses('b'), ingress: bIn, egress: bOut },
+  ];
+  const all = [
+    ...baseRows({ config, podCidrs, missing: {} }).rows,
+    ...addressSetRows(CLIENTS),
+    ...addresses('a').flatMap((ip) => addressElement(CLIENTS, ip, 'pod x/a')),
+    ...addressSetRows(REMOTE),
+    ...addresses('remote').flatMap((ip) => addressElement(REMOTE, ip, 'pod y/remote')),
+    ...portSetRows(WEB),
+    ...addresses('b').flatMap((ip) => portElement(WEB, ip, 'TCP', 8080, 'pod x/b')),
+    ...[allowWeb, denyAll, toWeb].flatMap((policy) => policyRows(policy, config.policy)),
+    ...[aIn, aOut, bIn, bOut].flatMap(selectionRows),
+    ...tierRows('egress', 'admin', [noRemote], config.policy),
+    ...tierRows('egress', 'baseline', [nosy], config.policy),
+    ...pods.flatMap(dispatchRows),
+  ];
+  return all;
+}
+
+const isPod = (party: Party): boolean => PODS.some((pod) => pod === party);
+
+/** Which hook of this node a packet crosses. */
+export function hookOf(from: Party, to: Party): PacketHook {
+  if (from === 'node') return 'output';
+  return to === 'node' ? 'input' : 'forward';
+}
+
+export function walk(
+  table: NftTableView,
+  from: Party,
+  to: Party,
+  family: Family,
+  protocol: 'tcp' | 'udp' | 'icmp',
+  dport: number,
+): Passage {
+  return walkPacket(table, {
+    hook: hookOf(from, to),
+    from: ADDRESS[from][family],
+    to: ADDRESS[to][family],
+    protocol: protocol === 'icmp' && family === 'ipv6' ? 'icmpv6' : protocol,
+    ...(protocol !== 'icmp' && { dport }),
+    local: LOCAL,
+    iif: isPod(from) ? 'fairlead0' : 'eth0',
+    oif: isPod(to) ? 'fairlead0' : 'eth0',
+  });
+}
