@@ -9,7 +9,7 @@ export interface AgentView {
   status(): Status;
   rows(target: string | undefined): readonly RowStatus[];
   drift(): readonly DriftRecord[];
-  why(from: string, to: string): Promise<Why>;
+  why(from: string, to: string, traffic: string | undefined): Promise<Why>;
   /** `config` is the text of a configuration file to plan for instead of the one in force. */
   plan(config: string | undefined): Promise<readonly PlannedChange[]>;
   onChange(callback: () => void): Closer;
@@ -41,7 +41,7 @@ export function apiRoutes(view: AgentView, clock: Clock): Routes {
     'GET /v1/rows': ({ query }) => ({ json: view.rows(query.get('target') ?? undefined) }),
     'GET /v1/drift': () => ({ json: view.drift() }),
     'GET /v1/why': async ({ query }) => ({
-      json: await view.why(needed(query, 'from'), needed(query, 'to')),
+      json: await view.why(needed(query, 'from'), needed(query, 'to'), query.get('traffic') ?? undefined),
     }),
     'POST /v1/plan': async (request) => ({ json: await view.plan(await configOf(request)) }),
     'GET /v1/watch': () => ({ stream: (write) => follow(view, clock, write) }),

@@ -1,9 +1,13 @@
 import { join } from 'node:path';
 import type { Ip } from '../model/net/ip.ts';
+import type { Problem } from '../model/problem.ts';
 import { WorldStore } from '../model/world-store.ts';
+import { policyPlanner } from '../plan/policy/planner.ts';
+import { isPolicyRow } from '../plan/policy/render/render.ts';
 import type { Values } from '../sources/config/settings.ts';
 import { ConfigSource, problemText, settingsAtStart } from '../sources/config/source.ts';
 import { startHostSource } from '../sources/host/host.ts';
+import { conntrackTarget } from '../targets/linux/conntrack.ts';
 import { forgetFlows } from '../targets/linux/forget-flows.ts';
 import { apiRoutes, healthRoutes } from './api.ts';
 import { BIRTHS_FILE, Births, bootId } from './births.ts';
@@ -13,6 +17,7 @@ import { claimSocket } from './claim.ts';
 import { systemClock } from './clock.ts';
 import { clientFor, followCluster, nodeRecorder } from './cluster.ts';
 import { crashOnUncaught, untilAskedToEnd } from './crash.ts';
+import { startDenials } from './denials/start.ts';
 import { ProblemEvents } from './events.ts';
 import { FollowPeers } from './follow-peers.ts';
 import { openHealthPort } from './health.ts';
@@ -29,6 +34,7 @@ import { OwnFacts } from './own-facts.ts';
 import { watchOwnNode } from './own-node.ts';
 import { OwnProblems } from './own-problems.ts';
 import { clusterTarget, cniPlace, machineTargets, openKernel, PLANNERS } from './parts.ts';
+import { Recheck } from './recheck.ts';
 import { Signal } from './signal.ts';
 import { VERSION } from './version.ts';
 import { agentView } from './view.ts';
@@ -90,15 +96,21 @@ export async function runAgent(input: AgentInput): Promise<number> {
   const registry = new Registry();
   processMetrics(registry, started);
   const metrics = agentMetrics({ registry, clock, version: VERSION, status: () => loop.status() });
-  const targets = [...machineTargets(kernel, values), nodeStatus];
-  const hooks = loopHooks(log, metrics);
+  const recheck = new Recheck({ world, reads: policyPlanner.reads, isPolicyRow });
+  const conntrack = conntrackTarget({ nl: kernel.netfilter, clock, judge: recheck });
+  recheck.tell(conntrack.touch);
+  const targets = [...machineTargets(kernel, values), conntrack, nodeStatus];
+  const hooks = loopHooks(log, metrics, recheck);
   const loop = new Loop({ store, planners: PLANNERS, targets, clock, random, hooks });
 
-  const explain = explainer({ world, client, loop, netlink: kernel.route });
+  const explain = explainer({ world, client, loop, netlink: kernel.route, netfilter: kernel.netfilter });
   const about = { node, started, world, config: settings };
   const view = agentView({ ...about, loop, clock, registry, explain, changed, problems: () => own.list() });
   const forget = (ips: readonly Ip[]) => forgetFlows(kernel.netfilter, new Set(ips));
-  routes = { ...apiRoutes(view, clock), ...cniRoutes({ births, world, loop, forget }) };
+  const tell = (problems: readonly Problem[]) => own.set('denials', problems);
+  const denials = startDenials({ world, clock, netlink: kernel.netfilter, log, registry, tell });
+  changed.on(denials.update);
+  routes = { ...apiRoutes(view, clock), ...denials.routes, ...cniRoutes({ births, world, loop, forget }) };
   own.set(
     'health',
     await openHealthPort(

@@ -38,7 +38,7 @@ export function agentView(input: ViewInput): AgentView {
     status: () => statusOf(input),
     rows: (target) => loop.rows(target as TargetName | undefined),
     drift: () => loop.drift(),
-    why: (from, to) => input.explain(from, to),
+    why: (from, to, traffic) => input.explain(from, to, traffic),
     async plan(text) {
       if (text === undefined) return loop.planned();
       const file = { path: 'the given file', text };

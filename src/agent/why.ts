@@ -3,13 +3,16 @@ import { describe } from '../model/errors.ts';
 import type { NextHop } from '../model/rows/route.ts';
 import type { World } from '../model/world.ts';
 import { explainPath, type PathStep } from '../plan/why/explain.ts';
+import { parseTraffic } from '../plan/why/traffic.ts';
 import type { KubeClient } from '../sources/kube/client.ts';
 import { type KernelRoute, lookUpRoute } from '../targets/linux/netlink/rtnetlink/route.ts';
 import type { NetlinkTransport } from '../targets/linux/netlink/transport.ts';
 import { withPodsNamed } from './ask-pods.ts';
+import { KernelRules } from './kernel-rules.ts';
 import type { Loop } from './loop.ts';
 
-export type Explain = (from: string, to: string) => Promise<Why>;
+/** `traffic` as `tcp/80`; without it policies have no verdict. */
+export type Explain = (from: string, to: string, traffic?: string) => Promise<Why>;
 
 type Lookup = NonNullable<PathStep['lookup']>;
 
@@ -18,25 +21,29 @@ export interface ExplainInput {
   readonly client: Pick<KubeClient, 'list'>;
   readonly loop: Pick<Loop, 'row'>;
   readonly netlink: NetlinkTransport;
+  readonly netfilter: NetlinkTransport;
 }
 
 /** The planned path with two more columns: whether each row is in place, and what the kernel itself would do. */
-export function explainer({ world, client, loop, netlink }: ExplainInput): Explain {
-  return async (from, to) => {
+export function explainer({ world, client, loop, netlink, netfilter }: ExplainInput): Explain {
+  return async (from, to, asked) => {
+    const traffic = asked === undefined ? undefined : parseTraffic(asked);
     const known = await withPodsNamed(world, client, [from, to]);
-    const path = explainPath(known.world, from, to);
+    const path = explainPath(known.world, from, to, traffic);
+    const rules = new KernelRules(netfilter, world);
     const steps: WhyStep[] = known.problem === undefined ? [] : [{ at: 'API server', text: known.problem }];
-    for (const step of path.steps) steps.push(await check(step));
+    for (const step of path.steps) steps.push(await check(step, rules));
     const broken = steps.some(
       (step) => step.kernel?.mismatch === true || (step.row !== undefined && step.row.state !== 'done'),
     );
     return { from: path.from, to: path.to, steps, reachable: broken ? 'no' : path.reachable };
   };
 
-  async function check(step: PathStep): Promise<WhyStep> {
+  async function check(step: PathStep, rules: KernelRules): Promise<WhyStep> {
+    const { at, text, policy } = step;
     const row = step.row && { ...step.row, state: loop.row(step.row)?.state ?? ('pending' as const) };
-    const kernel = step.lookup && (await ask(step.lookup));
-    return { at: step.at, text: step.text, ...(row ? { row } : {}), ...(kernel ? { kernel } : {}) };
+    const kernel = step.rules ? await rules.ask(step.rules) : step.lookup && (await ask(step.lookup));
+    return { at, text, ...(row && { row }), ...(policy && { policy }), ...(kernel && { kernel }) };
   }
 
   async function ask({ to, through }: Lookup): Promise<NonNullable<WhyStep['kernel']>> {

@@ -95,14 +95,17 @@ async function plannedChanges(args: Arguments): Promise<readonly PlannedChange[]
 
 const why: Command = {
   name: 'why',
-  arguments: 'FROM TO',
+  arguments: 'FROM TO [TRAFFIC]',
   summary: 'The path that a packet takes, with reasons. FROM and TO are NAMESPACE/POD, a Node or an address.',
+  details: () =>
+    "With TRAFFIC (tcp/80, udp/53, sctp/7777, tcp/PORT-NAME, icmp, or a protocol's number) also what policies say, and whether the kernel's rules agree.",
   flags: [OUTPUT, ...SOCKET],
-  positionals: 2,
+  positionals: 3,
   async run(args) {
-    const [from, to] = args.positionals;
-    if (!from || !to) throw new FairleadError('usage', 'say where from and where to: fairlead why FROM TO');
-    const query = new URLSearchParams({ from, to });
+    const [from, to, traffic] = args.positionals;
+    if (!from || !to)
+      throw new FairleadError('usage', 'say where from and where to: fairlead why FROM TO [TRAFFIC]');
+    const query = new URLSearchParams({ from, to, ...(traffic && { traffic }) });
     const answer = await clientOf(args).get<Why>(`/v1/why?${query}`);
     print(args, answer, whyText);
     return answer.reachable === 'no' ? EXIT.notWell : EXIT.done;

@@ -8,7 +8,7 @@ import type { SourceName } from './world.ts';
  * Adding a field is compatible; anything else is `/v2`. Times are milliseconds since the epoch.
  *
  * GET /v1/status → Status · GET /v1/rows?target=T → RowStatus[] · GET /v1/drift → DriftRecord[]
- * GET /v1/why?from=POD-or-IP&to=POD-or-IP → Why · POST /v1/plan {config?} → PlannedChange[] · GET /v1/watch → NDJSON of Status, one at each change
+ * GET /v1/why?from=POD-or-IP&to=POD-or-IP&traffic=tcp/80 → Why · POST /v1/plan {config?} → PlannedChange[] · GET /v1/watch → NDJSON of Status, one at each change
  * GET /v1/denials?namespace=N → Denial[] · GET /v1/denials/watch?namespace=N → NDJSON of Denial
  */
 export interface Status {
@@ -100,7 +100,16 @@ export interface WhyStep {
   readonly text: string;
   /** The row that makes it so. */
   readonly row?: { readonly target: TargetName; readonly key: string; readonly state: RowStatus['state'] };
-  /** What the kernel itself answered to a route lookup; differs from the plan = `mismatch` true. */
+  /** What policies say at this end. `by` and the rest as in plan/policy/flow.ts. */
+  readonly policy?: {
+    readonly direction: Direction;
+    readonly allowed: boolean;
+    readonly audit: boolean;
+    readonly by: string;
+    readonly policies: readonly string[];
+    readonly rule?: number;
+  };
+  /** What the kernel itself answered to a route lookup, or what its nftables rules do with such a packet; differs from the plan = `mismatch` true. */
   readonly kernel?: { readonly text: string; readonly mismatch: boolean };
 }
 

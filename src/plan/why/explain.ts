@@ -8,10 +8,13 @@ import type { World } from '../../model/world.ts';
 import { MASQUERADE_CHAIN } from '../egress/names.ts';
 import { masquerades } from '../egress/planner.ts';
 import { type NodeIndex, nodeIndex } from '../nodes/node-index.ts';
+import type { Verdict } from '../policy/flow.ts';
 import { choosePair } from '../transports/choice.ts';
 import { planPeer } from '../transports/peer-plan.ts';
 import { type Self, selfOf } from '../transports/underlay.ts';
 import { type End, findEnd } from './ends.ts';
+import { policyLeg, type RulesQuestion } from './policy.ts';
+import type { Traffic } from './traffic.ts';
 
 /** One place on the path of a packet, as the World says; the agent adds the rows' states and the kernel's own answers. */
 export interface PathStep {
@@ -27,6 +30,9 @@ export interface PathStep {
     /** Next hops of the row: the kernel should answer one of them. */
     readonly through?: readonly NextHop[];
   };
+  /** What policies say here, and what to ask this machine's rules. */
+  readonly policy?: Omit<Verdict, 'pod' | 'text'>;
+  readonly rules?: RulesQuestion;
 }
 
 export interface Path {
@@ -39,9 +45,9 @@ export interface Path {
 
 /**
  * The way of a packet between two ends, each a pod (`namespace/name`, or a name that only one pod has), a node's name, or an
- * address. Every family that both ends have is followed.
+ * address. Every family that both ends have is followed. With `traffic` policies are asked about it at both ends.
  */
-export function explainPath(world: World, from: string, to: string): Path {
+export function explainPath(world: World, from: string, to: string, traffic?: Traffic): Path {
   const self = selfOf(world);
   const path = { from, to };
   if (!self) {
@@ -59,7 +65,10 @@ export function explainPath(world: World, from: string, to: string): Path {
     const text = `${source.title} and ${target.title} have no address family in common`;
     return { ...path, steps: [{ at: source.title, text }], reachable: 'no' };
   }
-  const verdicts = families.map((family) => follow(self, index, source, target, family));
+  const verdicts = families.map((family) => {
+    const leg = follow(self, index, source, target, family);
+    return withPolicies(world, self, source, target, family, leg, traffic);
+  });
   const answers = verdicts.map(({ reachable }) => reachable);
   const reachable =
     answers.find((answer) => answer === 'no') ?? answers.find((a) => a === 'unknown') ?? 'yes';
@@ -90,6 +99,26 @@ function follow(self: Self, index: NodeIndex, source: End, target: End, family: 
   const peer = target.node === undefined ? undefined : index.get(target.node);
   if (target.kind === 'pod' && peer) return toPod(self, index, peer, start, arrival, to);
   return toOutside(self, index, start, from, to, source.kind === 'pod');
+}
+
+/** Egress is asked when a packet is sent, ingress before it is received. */
+function withPolicies(
+  world: World,
+  self: Self,
+  source: End,
+  target: End,
+  family: Family,
+  leg: Leg,
+  traffic: Traffic | undefined,
+): Leg {
+  const from = addressOf(source, family);
+  const to = addressOf(target, family);
+  if (from === undefined || to === undefined) return leg;
+  const { egress, ingress, denied } = policyLeg({ world, own: self.name, source, target, from, to }, traffic);
+  const [start, ...rest] = leg.steps;
+  const last = rest.at(-1)?.at === target.title ? rest.splice(-1) : [];
+  const steps = [...(start ? [start] : []), ...egress, ...rest, ...ingress, ...last];
+  return { steps, reachable: denied ? 'no' : leg.reachable };
 }
 
 function startText(index: NodeIndex, source: End, from: Ip, to: Ip): string {
