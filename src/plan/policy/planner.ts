@@ -1,6 +1,5 @@
 import type { Config } from '../../model/cluster/config.ts';
 import type { Pod } from '../../model/cluster/pod.ts';
-import type { Direction } from '../../model/cluster/policy.ts';
 import { equal } from '../../model/equal.ts';
 import type { Ip } from '../../model/net/ip.ts';
 import type { Problem } from '../../model/problem.ts';
@@ -8,7 +7,6 @@ import type { Row } from '../../model/rows/row.ts';
 import type { World } from '../../model/world.ts';
 import { nothing, type Planner, type UnitPlan } from '../planner.ts';
 import { portNumbers } from './compile/wanted-sets.ts';
-import type { CompiledPolicy, LocalPod } from './compiled.ts';
 import { notePolicy, type PolicyIndex, policyIndex, unitOf } from './policy-index.ts';
 import {
   addressElement,
@@ -19,13 +17,14 @@ import {
   portElement,
   portSetRows,
   selectionRows,
+  tierRows,
 } from './render/render.ts';
 import { takesPart } from './select/pods.ts';
 
 /**
  * `base` = what is there once; `policy/NAMESPACE/NAME` = chains of a NetworkPolicy, `cluster-policy/NAME` = what is wrong with that one;
  * `set/ID` = a set without its elements; `pod/NAMESPACE/NAME`, `node/NAME` = its elements of all sets, and the dispatch of a pod of this node;
- * `chain/SELECTION` = the chain of pods to which the same policies apply.
+ * `chain/SELECTION` = the chain of pods to which the same policies apply; `tier/…` = the ClusterNetworkPolicies that chains share.
  *
  * There are no units for what this node's pods do not need. One engine follows one World: `affected` hands each touched unit out once.
  */
@@ -78,6 +77,7 @@ const PLANS: Readonly<Record<string, Plan>> = {
   'cluster-policy': planClusterPolicy,
   set: planSet,
   chain: planChain,
+  tier: planTier,
   pod: planPod,
   node: planNode,
 };
@@ -88,6 +88,7 @@ function* everything(world: World): Iterable<Unit> {
   for (const { kind, name } of index.usedPolicies()) yield unitOf(kind, name);
   for (const id of index.sets.ids()) yield `set/${id}`;
   for (const id of index.locals.chains()) yield `chain/${id}`;
+  for (const id of index.locals.tiers()) yield `tier/${id}`;
   for (const table of ['pods', 'peers'] as const) for (const key of index.podKeys(table)) yield `pod/${key}`;
   for (const name of world.nodes.objects.keys()) yield `node/${name}`;
 }
@@ -137,28 +138,25 @@ function planSet(id: string, index: PolicyIndex): UnitPlan {
   return { rows: wanted.kind === 'ports' ? portSetRows(wanted.set) : addressSetRows(wanted.set) };
 }
 
-function planChain(id: string, index: PolicyIndex, config: Config): UnitPlan {
+function planChain(id: string, index: PolicyIndex): UnitPlan {
   const selection = index.locals.chain(id);
-  if (!selection) return nothing;
-  const { direction, admin, baseline } = selection;
-  const of = (names: readonly string[]) => clusterPolicies(index, names, direction);
-  return { rows: selectionRows(selection, of(admin), of(baseline), config.policy) };
+  return selection ? { rows: selectionRows(selection) } : nothing;
 }
 
-function clusterPolicies(
-  index: PolicyIndex,
-  names: readonly string[],
-  direction: Direction,
-): readonly CompiledPolicy[] {
-  return names
+function planTier(id: string, index: PolicyIndex, config: Config): UnitPlan {
+  const found = index.locals.tier(id);
+  if (!found) return nothing;
+  const { direction, tier } = found;
+  const policies = found.policies
     .map((name) => index.used('cluster', name)?.compiled[direction])
     .filter((policy) => policy !== undefined);
+  return { rows: tierRows(direction, tier, policies, config.policy) };
 }
 
 function planPod(key: string, index: PolicyIndex): UnitPlan {
   const rows: Row[] = [];
   const local = index.locals.get(key);
-  const dispatched: LocalPod | undefined = index.locals.dispatched(key);
+  const dispatched = index.locals.dispatched(key);
   if (local && dispatched) {
     rows.push(...dispatchRows(dispatched));
     addElements(rows, index, local.pod, local.ips, true);

@@ -43,8 +43,8 @@ const FOLLOWED: readonly Followed[] = [
 /** How one table is followed. */
 interface Follower {
   readonly seen: () => Iterable<string>;
-  /** Takes in the object as the World has it now, or that it has none. */
-  readonly read: (key: string) => void;
+  /** Takes in the object as the World has it now, or that it has none. False when that is known already. */
+  readonly read: (key: string) => boolean;
 }
 
 interface Use extends Outcome {
@@ -129,16 +129,15 @@ export class PolicyIndex {
     return units;
   }
 
-  /** Takes in one reported change. When it is the only one since this index was whole, the index is whole again. */
+  /** Takes in one reported change. One that is news accounts for one revision; the index is whole when it has accounted for all. */
   note(change: WorldChange): void {
     const source = FOLLOWED.find((one) => one === change.source);
     if (!source) return;
-    this.#tables[source].read(change.key);
-    const { revision } = this.#world[source];
-    if (this.#revisions.get(source) === revision - 1) this.#revisions.set(source, revision);
+    const revision = this.#revisions.get(source) ?? 0;
+    if (this.#tables[source].read(change.key)) this.#revisions.set(source, revision + 1);
   }
 
-  /** Compares all tables that have changed since this index was whole. */
+  /** Compares all tables that have changes not accounted for: some were not reported yet, or several of one object as one. */
   sync(): void {
     for (const source of FOLLOWED) {
       const { objects, revision } = this.#world[source];
@@ -150,18 +149,21 @@ export class PolicyIndex {
     }
   }
 
-  #readConfig(): void {
+  #readConfig(): boolean {
     const after = this.#world.config.objects.get('config');
     const before = this.#config;
+    if (before === after) return false;
     this.#config = after;
-    if (equal(before?.policy, after?.policy)) return;
-    for (const key of this.#pods.keys('pods')) this.#judge(key);
+    if (!equal(before?.policy, after?.policy)) {
+      for (const key of this.#pods.keys('pods')) this.#judge(key);
+    }
+    return true;
   }
 
-  #namespace(name: string): void {
+  #namespace(name: string): boolean {
     const before = this.#namespaces.get(name);
     const after = this.#world.namespaces.objects.get(name);
-    if (before === after) return;
+    if (before === after) return false;
     if (after) this.#namespaces.set(name, after);
     else this.#namespaces.delete(name);
     const [old, now] = [before?.labels ?? NO_LABELS, after?.labels ?? NO_LABELS];
@@ -171,19 +173,21 @@ export class PolicyIndex {
     for (const key of [...this.#pods.inNamespace('pods', name, (labels) => audit || concerns(labels))]) {
       this.#judge(key);
     }
-    if (!audit) return;
-    for (const { kind, scope, name: policy } of this.#used.keys())
-      if (kind === 'network' && scope === name) this.#touched.add(unitOf(kind, policy));
+    if (audit) {
+      for (const { kind, scope, name: policy } of this.#used.keys())
+        if (kind === 'network' && scope === name) this.#touched.add(unitOf(kind, policy));
+    }
+    return true;
   }
 
-  #policy(kind: Subject['kind'], key: string): void {
+  #policy(kind: Subject['kind'], key: string): boolean {
     const after = this.#subjectOf(kind, key);
     const subjects = this.#of(kind);
     const before = subjects.get(key);
-    if (before?.policy === after?.policy) return;
+    if (before?.policy === after?.policy) return false;
     if (before && after && samePlace(before, after)) {
       this.#revise(before, after);
-      return;
+      return true;
     }
     const pods = new Set([...this.#selectedBy(before), ...this.#selectedBy(after)]);
     if (before) this.#subjects.remove(before);
@@ -193,6 +197,7 @@ export class PolicyIndex {
     if (kind === 'network' && this.#count(namespaceOf(key), before, after))
       for (const pod of this.#pods.inNamespace('pods', namespaceOf(key), () => true)) pods.add(pod);
     for (const pod of pods) this.#judge(pod);
+    return true;
   }
 
   #subjectOf(kind: Subject['kind'], key: string): Subject | undefined {
@@ -227,21 +232,23 @@ export class PolicyIndex {
     return this.#pods.selected('pods', subject, (name) => this.#namespaces.get(name)?.labels ?? NO_LABELS);
   }
 
-  #birth(containerId: string): void {
+  #birth(containerId: string): boolean {
     const before = this.#births.get(containerId);
     const after = this.#world.births.objects.get(containerId);
-    if (before === after) return;
+    if (before === after) return false;
     this.#births.set(containerId, after);
     for (const key of new Set([before?.pod, after?.pod])) if (key !== undefined) this.#judge(key);
+    return true;
   }
 
-  #pod(table: PodTable, key: string): void {
+  #pod(table: PodTable, key: string): boolean {
     const before = this.#pods.get(table, key);
     const after = this.#world[table].objects.get(key);
-    if (before === after) return;
+    if (before === after) return false;
     this.#pods.set(table, key, after);
     this.#touched.add(`pod/${key}`);
     if (table === 'pods') this.#judge(key);
+    return true;
   }
 
   /** Finds out what policies say of a pod of this node. */
@@ -296,7 +303,7 @@ export class PolicyIndex {
 
   #touchPolicy({ kind, name }: Subject): void {
     this.#touched.add(unitOf(kind, name));
-    if (kind === 'cluster') this.locals.touchChainsOf(name);
+    if (kind === 'cluster') this.locals.touchTiersOf(name);
   }
 
   #of(kind: Subject['kind']): Map<string, Subject> {

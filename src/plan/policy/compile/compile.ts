@@ -14,7 +14,6 @@ import type { Cidr } from '../../../model/net/cidr.ts';
 import type { CompiledPeer, CompiledPolicy, CompiledPort, CompiledRule } from '../compiled.ts';
 import type { Scope } from '../select/matcher.ts';
 import { prefixesOf } from './blocks.ts';
-import { portsOfAll } from './ports.ts';
 import { addressesOf, nodesOf, portsHere, portsOf, type WantedSet } from './sets.ts';
 
 /** A policy resolved, a function of the policy alone. */
@@ -122,7 +121,7 @@ function compileRule(
   sets: Sets,
 ): CompiledRule[] {
   if (ports === 'any') return [{ ...head, peers: compilePeers(peers, sets), ports }];
-  const numbers = portsOfAll(ports.filter(({ name }) => name === undefined));
+  const numbers = ports.filter(({ name }) => name === undefined).map(numbered);
   const names = ports.filter((port): port is Named => port.name !== undefined);
   if (direction === 'ingress') {
     const here = names.map(({ name, protocol }) => sets.port(portsHere(name, protocol)));
@@ -158,6 +157,10 @@ function compilePeers(peers: readonly Who[] | 'any', sets: Sets): readonly Compi
   return prefixes.length === 0
     ? [...compiled.values()]
     : [...compiled.values(), { kind: 'prefixes', prefixes }];
+}
+
+function numbered({ protocol, from, to }: PolicyPort): CompiledPort {
+  return from === undefined ? { protocol } : { protocol, from, to: to ?? from };
 }
 
 /** Collects what a policy needs. */

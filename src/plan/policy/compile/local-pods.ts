@@ -2,7 +2,7 @@ import type { Pod } from '../../../model/cluster/pod.ts';
 import { equal } from '../../../model/equal.ts';
 import type { Ip } from '../../../model/net/ip.ts';
 import type { LocalPod, Selection } from '../compiled.ts';
-import { selectionId } from './selection.ts';
+import { selectionId, type Tier, tierId, tiersOf } from './selection.ts';
 import type { Subject } from './subject.ts';
 import type { Touch } from './wanted-sets.ts';
 
@@ -22,20 +22,18 @@ interface Kept extends Local {
   readonly ids: readonly string[];
 }
 
-interface Chain {
-  readonly selection: Selection;
-  pods: number;
-}
-
 /** Pods of this node, the chains that they share, and who has an address that several claim. */
 export class LocalPods {
   readonly #locals = new Map<string, Kept>();
-  readonly #chains = new Map<string, Chain>();
   readonly #claims = new Map<Ip, Set<string>>();
   readonly #touch: Touch;
+  readonly #tiers: Shared<Tier>;
+  readonly #chains: Shared<Selection>;
 
   constructor(touch: Touch) {
     this.#touch = touch;
+    this.#tiers = new Shared((id) => touch(`tier/${id}`));
+    this.#chains = new Shared((id) => touch(`chain/${id}`));
   }
 
   get(key: string): Local | undefined {
@@ -47,19 +45,24 @@ export class LocalPods {
   }
 
   chain(id: string): Selection | undefined {
-    return this.#chains.get(id)?.selection;
+    return this.#chains.get(id);
   }
 
   chains(): Iterable<string> {
-    return this.#chains.keys();
+    return this.#chains.ids();
   }
 
-  /** Touches the chains that a ClusterNetworkPolicy is part of. */
-  touchChainsOf(clusterPolicy: string): void {
-    for (const [id, { selection }] of this.#chains) {
-      if (selection.admin.includes(clusterPolicy) || selection.baseline.includes(clusterPolicy))
-        this.#touch(`chain/${id}`);
-    }
+  tier(id: string): Tier | undefined {
+    return this.#tiers.get(id);
+  }
+
+  tiers(): Iterable<string> {
+    return this.#tiers.ids();
+  }
+
+  touchTiersOf(clusterPolicy: string): void {
+    for (const id of this.#tiers.ids())
+      if (this.#tiers.get(id)?.policies.includes(clusterPolicy)) this.#touch(`tier/${id}`);
   }
 
   set(key: string, local: Local | undefined): void {
@@ -108,22 +111,54 @@ export class LocalPods {
   }
 
   #join(selection: Selection | undefined): void {
-    if (!selection) return;
-    const id = selectionId(selection);
-    const chain = this.#chains.get(id);
-    if (chain) chain.pods++;
-    else {
-      this.#chains.set(id, { selection, pods: 1 });
-      this.#touch(`chain/${id}`);
+    if (selection && this.#chains.join(selectionId(selection), selection)) {
+      for (const tier of tiersOf(selection)) this.#tiers.join(tierId(tier), tier);
     }
   }
 
   #leave(selection: Selection | undefined): void {
-    const id = idOf(selection);
-    const chain = this.#chains.get(id);
-    if (!chain || --chain.pods > 0) return;
-    this.#chains.delete(id);
-    this.#touch(`chain/${id}`);
+    if (selection && this.#chains.leave(selectionId(selection))) {
+      for (const tier of tiersOf(selection)) this.#tiers.leave(tierId(tier));
+    }
+  }
+}
+
+/** Things with equal ids are one thing, which is there while somebody uses it. */
+class Shared<T> {
+  readonly #things = new Map<string, { readonly thing: T; users: number }>();
+  readonly #touch: (id: string) => void;
+
+  constructor(touch: (id: string) => void) {
+    this.#touch = touch;
+  }
+
+  get(id: string): T | undefined {
+    return this.#things.get(id)?.thing;
+  }
+
+  ids(): Iterable<string> {
+    return this.#things.keys();
+  }
+
+  /** True for the first user. */
+  join(id: string, thing: T): boolean {
+    const present = this.#things.get(id);
+    if (present) {
+      present.users++;
+      return false;
+    }
+    this.#things.set(id, { thing, users: 1 });
+    this.#touch(id);
+    return true;
+  }
+
+  /** True for the last user. */
+  leave(id: string): boolean {
+    const present = this.#things.get(id);
+    if (!present || --present.users > 0) return false;
+    this.#things.delete(id);
+    this.#touch(id);
+    return true;
   }
 }
 

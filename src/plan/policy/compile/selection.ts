@@ -51,6 +51,24 @@ export function selectionId({
   return `${direction}${mode} ${admin.join(',')}|${policies.join(',')}|${baseline.join(',')}`;
 }
 
+/** ClusterNetworkPolicies that Selections have in common, in order. */
+export interface Tier {
+  readonly tier: 'admin' | 'baseline';
+  readonly direction: Direction;
+  readonly policies: readonly string[];
+}
+
+export function tiersOf({ direction, admin, baseline }: Selection): Tier[] {
+  const tiers: Tier[] = [
+    { tier: 'admin', direction, policies: admin },
+    { tier: 'baseline', direction, policies: baseline },
+  ];
+  return tiers.filter(({ policies }) => policies.length > 0);
+}
+
+export const tierId = ({ tier, direction, policies }: Tier): string =>
+  `${tier} ${direction} ${policies.join(',')}`;
+
 function deniesByDefault(
   settings: Circumstances['settings'],
   direction: Direction,
