@@ -3,12 +3,14 @@ import type { Clock } from '../model/clock.ts';
 import { atEndOfTurn, type Log } from './log.ts';
 import type { LoopHooks } from './loop.ts';
 import type { AgentMetrics } from './metrics/agent.ts';
+import type { Recheck } from './recheck.ts';
 
-/** Connects the loop with log and metrics. */
-export function loopHooks(log: Log, metrics: AgentMetrics): LoopHooks {
+/** Connects the loop with log, metrics, and the judging of connections that policies may deny now. */
+export function loopHooks(log: Log, metrics: AgentMetrics, recheck: Recheck): LoopHooks {
   return {
     log: atEndOfTurn(log),
     decided(target, decisions, milliseconds) {
+      recheck.decided(target, decisions);
       let failures = 0;
       let slowest = 0;
       for (const { error, latency } of decisions) {
@@ -18,10 +20,14 @@ export function loopHooks(log: Log, metrics: AgentMetrics): LoopHooks {
       metrics.applied(target, milliseconds, decisions.length, failures);
       if (decisions.length > failures) metrics.eventToKernel(slowest);
     },
-    torn: (target, _error, rows) => metrics.applied(target, 0, rows, rows),
+    torn(target, _error, rows) {
+      recheck.torn(target);
+      metrics.applied(target, 0, rows, rows);
+    },
     observed: (target, milliseconds) => metrics.observed(target, milliseconds),
     drifted: ({ target, kind }) => metrics.drift(target, kind),
     planned(milliseconds, { changes, units, rows }) {
+      recheck.planned();
       if (units > 0) log.debug({ ms: milliseconds, changes, units, rows }, 'planned');
     },
   };

@@ -4,6 +4,7 @@ import { FairleadError } from '../model/errors.ts';
 import { egressPlanner } from '../plan/egress/planner.ts';
 import { nodePlanner } from '../plan/node/planner.ts';
 import type { Planner } from '../plan/planner.ts';
+import { policyPlanner } from '../plan/policy/planner.ts';
 import { transportsPlanner } from '../plan/transports/planner.ts';
 import type { Target } from '../reconcile/target.ts';
 import type { Values } from '../sources/config/settings.ts';
@@ -24,7 +25,7 @@ import { ruleTarget } from '../targets/linux/rule.ts';
 import { sysctlTarget } from '../targets/linux/sysctl.ts';
 
 /** In the order of precedence: the first one wins when two want one thing differently. */
-export const PLANNERS: readonly Planner[] = [transportsPlanner, egressPlanner, nodePlanner];
+export const PLANNERS: readonly Planner[] = [transportsPlanner, egressPlanner, nodePlanner, policyPlanner];
 
 export interface Kernel {
   readonly route: NetlinkTransport;
