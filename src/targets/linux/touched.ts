@@ -15,6 +15,7 @@ export class Touched {
   readonly #clock: Clock;
   #what: Touch = 'everything';
   #listener: (() => void) | undefined;
+  #looking = false;
   #restUntil = Number.NEGATIVE_INFINITY;
   #anywayAt: number;
   #timer: { cancel(): void } | undefined;
@@ -38,13 +39,7 @@ export class Touched {
   add(what: Touch): void {
     if (isNothing(what)) return;
     this.addQuietly(what);
-    const rest = this.#restUntil - this.#clock.monotonic();
-    if (rest <= 0) this.#listener?.();
-    else
-      this.#timer ??= this.#clock.after(rest, () => {
-        this.#timer = undefined;
-        this.#listener?.();
-      });
+    if (!this.#looking) this.#tell();
   }
 
   addQuietly(what: Touch): void {
@@ -57,6 +52,7 @@ export class Touched {
     const what = began >= this.#anywayAt ? joined(this.#what, 'pods') : this.#what;
     if (isNothing(what)) return;
     this.#what = new Set();
+    this.#looking = true;
     try {
       await look(what);
       if (typeof what === 'string') this.#anywayAt = began + ANYWAY_MS;
@@ -64,9 +60,21 @@ export class Touched {
       this.addQuietly(what);
       throw error;
     } finally {
+      this.#looking = false;
       const now = this.#clock.monotonic();
       this.#restUntil = now + REST * (now - began);
+      if (!isNothing(this.#what)) this.#tell();
     }
+  }
+
+  #tell(): void {
+    const rest = this.#restUntil - this.#clock.monotonic();
+    if (rest <= 0) this.#listener?.();
+    else
+      this.#timer ??= this.#clock.after(rest, () => {
+        this.#timer = undefined;
+        this.#listener?.();
+      });
   }
 }
 
