@@ -188,7 +188,10 @@ export class WatchStream {
     const text = this.#queue.join('');
     this.#queue = [];
     this.#queued = 0;
-    if (this.#response.write(text)) return;
+    const taken = this.#response.write(text);
+    // Node.js holds it back until the end of the turn, and the turn goes on with the writer's answer.
+    this.#response.socket?.uncork();
+    if (taken) return;
     this.#draining = true;
     void drained(this.#response).then(() => {
       this.#draining = false;

@@ -38,5 +38,7 @@ test('duplicate keys, at any depth, not in strings', () => {
   ]);
   assert.deepEqual(duplicateFields('{"a":"b","c":"a","d":{"a":1},"e":{"a":1}}'), []);
   assert.deepEqual(duplicateFields('{"a":":b","c":1,"c":2}'), ['duplicate field "c"']);
+  assert.deepEqual(duplicateFields('{"a":"{\\"x\\":1}","b":1,"b":2}'), ['duplicate field "b"']);
+  assert.deepEqual(duplicateFields('{"a\\\\":1,"b":1,"b":":"}'), ['duplicate field "b"']);
   assert.deepEqual(duplicateFields('{"a" :1,"b":{"a":":"},"a":2}'), ['duplicate field "a"']);
 });

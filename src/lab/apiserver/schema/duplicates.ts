@@ -9,18 +9,23 @@ export function duplicateFields(source: string): string[] {
 }
 
 /**
- * What machines write has no backslash and no blank before a colon. Then every key shows as `":`, a value that begins with a colon at most
- * adds to them, and as many as there are keys means that none was dropped.
+ * What machines write has no escaped backslash and no blank before a colon. Then every key shows as `":`, an escaped quote as `\":`, a value
+ * that begins with a colon at most adds to them, and as many as there are keys means that none was dropped.
  */
 function surelyDistinct(source: string): boolean {
-  if (source.includes('\\') || /"\s+:/.test(source)) return false;
-  let written = 0;
-  for (let at = source.indexOf('":'); at >= 0; at = source.indexOf('":', at + 2)) written++;
+  if (source.includes('\\\\') || /"\s+:/.test(source)) return false;
+  const written = occurrences(source, '":') - occurrences(source, '\\":');
   try {
     return written === keysIn(JSON.parse(source) as Json);
   } catch {
     return false;
   }
+}
+
+function occurrences(source: string, word: string): number {
+  let count = 0;
+  for (let at = source.indexOf(word); at >= 0; at = source.indexOf(word, at + word.length)) count++;
+  return count;
 }
 
 function keysIn(value: Json): number {
