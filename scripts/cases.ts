@@ -2,18 +2,39 @@
  * `npm run cases -- KIND FOLDER`: runs anybody's cases of one kind, prints each that differs and `N passed, N failed`. It knows of a case only
  * what its format says.
  *
- * Kinds: `scripts`: stories as in test/scripts (`*.txt`, format in its README), each with 50 seeds (SEEDS=N for another number).
+ * Kinds:
+ * - `scripts`: stories as in test/scripts (`*.txt`, format in its README), each with 50 seeds (SEEDS=N for another number).
+ * - `policy`, `cluster-policy`: cases as in test/conformance/data/{netpol-cases,cnp-cases} (formats in their READMEs), each through the planner
+ *   and, where network namespaces can be made, as real packets in a lab. `--planner-only`, `--lab-only`, `--transport layer2|vxlan` (default: both),
+ *   `--api lab|real` (default: the lab's own API server), `--only WORD` (cases whose name holds the word).
  */
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { parseArgs } from 'node:util';
 import { parseStory, playStory } from '../test/scripts/story.ts';
+import type { CaseKind } from '../test/support/policy/cases.ts';
+import { policyCases } from '../test/support/policy/everywhere.ts';
 
 /** Runs the cases of a folder; yields one verdict a case, `undefined` = passed. */
 type Runner = (folder: string) => AsyncIterable<{ name: string; difference: string | undefined }>;
 
-const KINDS: Readonly<Record<string, Runner>> = { scripts };
+const { values: flags, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    'planner-only': { type: 'boolean', default: false },
+    'lab-only': { type: 'boolean', default: false },
+    transport: { type: 'string' },
+    api: { type: 'string', default: 'lab' },
+    only: { type: 'string', default: '' },
+  },
+});
+const KINDS: Readonly<Record<string, Runner>> = {
+  scripts,
+  policy: policies('policy'),
+  'cluster-policy': policies('cluster-policy'),
+};
 
-const [kind = '', folder = ''] = process.argv.slice(2);
+const [kind = '', folder = ''] = positionals;
 const runner = KINDS[kind];
 if (!runner || folder === '') {
   console.error(`usage: npm run cases -- KIND FOLDER\nkinds: ${Object.keys(KINDS).join(', ')}`);
@@ -30,6 +51,10 @@ for await (const { name, difference } of runner(folder)) {
 }
 console.log(`${counts.passed} passed, ${counts.failed} failed`);
 process.exitCode = counts.failed > 0 || counts.passed === 0 ? 1 : 0;
+
+function policies(kind: CaseKind): Runner {
+  return (folder) => policyCases(kind, folder, flags);
+}
 
 async function* scripts(dir: string): ReturnType<Runner> {
   for (const name of globSync('**/*.txt', { cwd: dir }).sort()) {

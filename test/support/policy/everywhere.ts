@@ -1,0 +1,87 @@
+/** Cases of policies in every way in which this machine can play them. */
+import { kubeBinary } from '../../../scripts/kube.ts';
+import { preflight } from '../../../src/lab/outside/preflight.ts';
+import { describe } from '../../../src/model/errors.ts';
+import { type CaseKind, type PolicyCase, readCases } from './cases.ts';
+import { LabBackend } from './lab-backend.ts';
+import { PlannerBackend } from './planner-backend.ts';
+import { differenceOf } from './run.ts';
+
+export interface EverywhereFlags {
+  readonly 'planner-only': boolean;
+  readonly 'lab-only': boolean;
+  readonly transport?: string | undefined;
+  readonly api: string;
+  /** Only cases whose name holds this. */
+  readonly only: string;
+}
+
+interface Played {
+  readonly name: string;
+  readonly difference: string | undefined;
+}
+
+/** One verdict a case and way of playing it. */
+export async function* policyCases(
+  kind: CaseKind,
+  folder: string,
+  flags: EverywhereFlags,
+): AsyncIterable<Played> {
+  const { api, only, transport } = flags;
+  if (api !== 'lab' && api !== 'real') throw new Error(`--api ${api}: lab or real`);
+  const transports = transport === undefined ? (['layer2', 'vxlan'] as const) : [transportNamed(transport)];
+  const cases = readCases(kind, folder).filter(({ name }) => name.includes(only));
+  if (!flags['lab-only']) yield* onPlanner(cases);
+  if (flags['planner-only'] || cases.length === 0) return;
+  const lacks = labLacks();
+  if (lacks !== undefined) {
+    console.log(`NOT COVERED: real packets: ${lacks}`);
+    if (flags['lab-only']) yield { name: 'lab', difference: lacks };
+    return;
+  }
+  if (api === 'real') useRealServer();
+  for (const one of transports) yield* inLab(cases, one, api);
+}
+
+/** All cases through the planner of every node. */
+export async function* onPlanner(cases: readonly PolicyCase[]): AsyncIterable<Played> {
+  const backend = new PlannerBackend();
+  for (const one of cases)
+    yield { name: `${one.name} (planner)`, difference: await differenceOf(one, backend) };
+}
+
+/** All cases in one lab, with real packets. */
+export async function* inLab(
+  cases: readonly PolicyCase[],
+  transport: 'layer2' | 'vxlan',
+  api: 'lab' | 'real',
+): AsyncIterable<Played> {
+  await using backend = await LabBackend.open(cases, { transport, api });
+  for (const one of cases)
+    yield {
+      name: `${one.name} (${transport}, ${api} API server)`,
+      difference: await differenceOf(one, backend),
+    };
+}
+
+function transportNamed(name: string): 'layer2' | 'vxlan' {
+  if (name !== 'layer2' && name !== 'vxlan') throw new Error(`--transport ${name}: layer2 or vxlan`);
+  return name;
+}
+
+/** Why no lab can be had here; `undefined` = it can. */
+export function labLacks(): string | undefined {
+  try {
+    preflight();
+    return undefined;
+  } catch (error) {
+    return describe(error);
+  }
+}
+
+function useRealServer(): void {
+  if (process.env.FAIRLEAD_KUBE) return;
+  const kube = kubeBinary();
+  if ('missing' in kube) throw new Error(`no real kube-apiserver: ${kube.missing}`);
+  process.env.FAIRLEAD_KUBE = kube.path;
+}
