@@ -136,7 +136,7 @@ export class PolicyNet {
     address: string,
     protocol: 'tcp' | 'udp' | 'icmp',
     port: number,
-    timeout = 400,
+    timeout: number,
   ): Promise<Verdict> {
     const { verdict } = await probe(this.namespace(from), { address, protocol, port, timeout });
     return verdict;
