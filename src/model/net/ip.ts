@@ -15,7 +15,10 @@ export function familyOf(text: string): Family {
 /** Reads an address; `undefined` when the text is not one. Zones (`fe80::1%eth0`) and leading zeros in IPv4 are refused. */
 export function tryIp(text: string): Ip | undefined {
   const bytes = tryBytes(text);
-  return bytes && ipFromBytes(bytes);
+  if (!bytes) return undefined;
+  const canonical = ipFromBytes(bytes);
+  // The text that was given is one piece in memory; the one put together here is many, and addresses are kept by the 100,000.
+  return canonical === text ? (text as Ip) : canonical;
 }
 
 /** Reads an address. Throws `bad-ip` when the text is not one. */

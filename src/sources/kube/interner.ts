@@ -1,5 +1,7 @@
 import { type Raw, record, text } from './raw.ts';
 
+const NONE: readonly never[] = Object.freeze([]);
+
 /**
  * Makes equal strings and equal label sets the same object in memory: the pods of one Deployment share one set of labels,
  * and 150,000 pods share a few thousand node names.
@@ -11,6 +13,7 @@ export class Interner {
   readonly #limit: number;
   readonly #strings = new Map<string, string>();
   readonly #labels = new Map<string, Readonly<Record<string, string>>>();
+  readonly #lists = new Map<string, readonly object[]>();
 
   constructor(limit = 50_000) {
     this.#limit = limit;
@@ -22,6 +25,17 @@ export class Interner {
     if (this.#strings.size >= this.#limit) this.#strings.clear();
     this.#strings.set(value, value);
     return value;
+  }
+
+  /** A list of small frozen objects of one type, frozen: the same one whenever it reads the same as JSON. */
+  list<T extends object>(list: readonly T[]): readonly T[] {
+    if (list.length === 0) return NONE;
+    const identity = JSON.stringify(list);
+    const known = this.#lists.get(identity);
+    if (known !== undefined) return known as readonly T[];
+    if (this.#lists.size >= this.#limit) this.#lists.clear();
+    this.#lists.set(identity, Object.freeze(list));
+    return list;
   }
 
   /** The string-to-string map that `value` is, sorted by key and frozen; anything else in it is left out. */

@@ -20,7 +20,8 @@ export const pods: Kind<'pods'> = {
     const namespace = shared.string(text(meta.namespace));
     const name = text(meta.name);
     return Object.freeze({
-      key: `${namespace}/${name}`,
+      // One piece in memory; a template's parts would stay as they are.
+      key: [namespace, name].join('/'),
       namespace,
       name,
       uid: text(meta.uid),
@@ -29,7 +30,7 @@ export const pods: Kind<'pods'> = {
       hostNetwork: spec.hostNetwork === true,
       phase: phaseOf(status.phase),
       labels: shared.labels(meta.labels),
-      ports: namedPorts(spec),
+      ports: shared.list(namedPorts(spec)),
     });
   },
 };
@@ -53,8 +54,6 @@ function addressesOf(status: Raw): readonly Ip[] {
   return Object.freeze(all.map(tryIp).filter((address) => address !== undefined));
 }
 
-const NO_PORTS: readonly NamedPort[] = Object.freeze([]);
-
 /** Restartable init containers (sidecars, KEP-753) run as long as the pod; ordinary ones end before it serves. */
 function namedPorts(spec: Raw): readonly NamedPort[] {
   const sidecars = array(spec.initContainers).filter((one) => record(one).restartPolicy === 'Always');
@@ -67,7 +66,7 @@ function namedPorts(spec: Raw): readonly NamedPort[] {
         named.push(Object.freeze({ name: text(name), protocol, port: containerPort }));
     }
   }
-  return named.length === 0 ? NO_PORTS : Object.freeze(named);
+  return named;
 }
 
 const PHASES: readonly Pod['phase'][] = ['Pending', 'Running', 'Succeeded', 'Failed', 'Unknown'];

@@ -14,7 +14,7 @@ import {
 import { RecordingSink } from '../../../test/support/recording-sink.ts';
 import { until } from '../../../test/support/until.ts';
 import { kubeClient } from './client.ts';
-import { pods } from './pods.ts';
+import { podsNotOn } from './pods.ts';
 import { startKubeSources } from './sources.ts';
 
 const PODS = 4000;
@@ -32,7 +32,17 @@ function pod(i: number) {
       labels: { app: `app-${i % 100}`, tier: 'backend', 'pod-template-hash': `hash-${i % 100}` },
       managedFields: [{ fieldsV1: 'f'.repeat(4500) }],
     },
-    spec: { nodeName: `node-${i % 200}` },
+    spec: {
+      nodeName: `node-${i % 200}`,
+      containers: [
+        {
+          ports: [
+            { name: 'http', containerPort: 8080 },
+            { name: 'metrics', containerPort: 9090 },
+          ],
+        },
+      ],
+    },
     status: {
       phase: 'Running',
       podIPs: [{ ip: `10.0.${i >> 8}.${i & 255}` }, { ip: `fd00::${i.toString(16)}` }],
@@ -59,15 +69,16 @@ for (const way of ['stream', 'pages'] as const) {
     collect();
     const before = process.memoryUsage().heapUsed;
     const shared = { client, sink, clock: new FakeClock(), random: () => 0.5, log: quiet };
-    const sources = startKubeSources({ ...shared, kinds: [pods] });
-    await until('ready', () => sink.isReady('pods'), 60_000);
-    assert.equal(sink.table('pods').size, PODS);
+    const sources = startKubeSources({ ...shared, kinds: [podsNotOn('n1')] });
+    await until('ready', () => sink.isReady('peers'), 60_000);
     server.asked.length = 0;
     collect();
     const each = (process.memoryUsage().heapUsed - before) / PODS;
-    assert.ok(each < 1300, `${Math.round(each)} bytes a pod`);
+    const kept = sink.table('peers').size;
     sources.close();
     client.close();
     await server.close();
+    assert.equal(kept, PODS);
+    assert.ok(each < 850, `${Math.round(each)} bytes a pod`);
   });
 }
