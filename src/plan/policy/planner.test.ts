@@ -1,7 +1,21 @@
 /** The law of planners for policy: after any history, the rows of a plan from scratch. */
+import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { assertStepwise, CONFIG, node, type Step } from '../../../test/support/plan-worlds.ts';
+import {
+  ALL,
+  cnp,
+  DENY,
+  from,
+  namespace as named,
+  netpol,
+  own,
+  type PolicyContent,
+  pods,
+  policyStore,
+  pod as simple,
+} from '../../../test/support/policy-worlds.ts';
 import type { Birth } from '../../model/cluster/birth.ts';
 import type { Config } from '../../model/cluster/config.ts';
 import type { Namespace } from '../../model/cluster/namespace.ts';
@@ -18,6 +32,8 @@ import type {
 import { type Selector, type SelectorTerm, selector } from '../../model/cluster/selector.ts';
 import { cidr } from '../../model/net/cidr.ts';
 import { ip } from '../../model/net/ip.ts';
+import type { NftBody } from '../../model/rows/nft.ts';
+import { PlanEngine } from '../engine.ts';
 import { policyPlanner } from './planner.ts';
 
 const NAMESPACES = ['x', 'y', 'z'];
@@ -41,9 +57,7 @@ const anySelector: fc.Arbitrary<Selector> = fc
   .array(term, { maxLength: 2 })
   .map((terms) =>
     selector(
-      terms.map((one) =>
-        one.operator === 'In' || one.operator === 'NotIn' ? one : { ...one, values: [] },
-      ),
+      terms.map((one) => (one.operator === 'In' || one.operator === 'NotIn' ? one : { ...one, values: [] })),
     ),
   );
 
@@ -248,12 +262,142 @@ test('step by step, twice, backwards, in batches: always the rows of a plan from
 
 test('what was built up is torn down to nothing', () => {
   const off: Config = { ...CONFIG, policy: { ...CONFIG.policy, enabled: false } };
+  const tables: readonly [Step['source'], readonly string[]][] = [
+    ['pods', keys],
+    ['networkPolicies', policyKeys],
+    ['peers', keys],
+    ['clusterNetworkPolicies', ['r', 's', 't']],
+    ['births', CONTAINERS],
+  ];
+  const cleared = tables.flatMap(([source, all]) =>
+    all.map((key) => ({ source, key, object: undefined }) as Step),
+  );
   fc.assert(
     fc.property(fc.array(step, { minLength: 10, maxLength: 60, size: 'max' }), (steps) => {
       const playing = { runs: () => true, twice: false, backwards: false };
       const last: Step = { source: 'config', key: 'config', object: off };
+      assertStepwise([policyPlanner], [...START, ...steps, ...cleared], playing);
       assertStepwise([policyPlanner], [...START, ...steps, last], playing, 'nothing');
     }),
     { numRuns: 100 },
   );
+});
+
+/** An engine that has planned this World. */
+function running(content: PolicyContent) {
+  const store = policyStore(content);
+  const engine = new PlanEngine([policyPlanner]);
+  engine.run(store.world, store.take());
+  return {
+    store,
+    engine,
+    /** Keys of the rows that came, changed or (`-`) went. */
+    turn: () => {
+      const { rows, units } = engine.run(store.world, store.take());
+      return { units, rows: rows.map(({ key, row }) => (row ? key : `- ${key}`)).sort() };
+    },
+    /** Which pods the dispatch maps know the address as. */
+    dispatched: (address: string): unknown[] =>
+      [...engine.rows()]
+        .map(({ body }) => body as NftBody)
+        .filter((body) => body.kind === 'element')
+        .filter(({ key, value }) => key.length === 1 && key[0] === address && value !== undefined)
+        .map(({ comment }) => comment),
+  };
+}
+
+const elements = (rows: readonly string[]): string[] => rows.filter((key) => key.includes('element'));
+
+test('of several pods with one address it is the one that was born with it, then the first by name', () => {
+  const { store, turn, dispatched } = running({
+    pods: [simple('x/a', '', '10.244.1.2'), simple('x/b', '', '10.244.1.2')],
+  });
+  assert.deepEqual(dispatched('10.244.1.2'), ['x/a', 'x/a']);
+  const born = { pod: 'x/b', uid: '', containerId: 'c', ips: [ip('10.244.1.2')] };
+  store.put('births', 'c', born);
+  turn();
+  assert.deepEqual(dispatched('10.244.1.2'), ['x/b', 'x/b'], 'the API still tells of its former owner');
+  store.put('pods', 'x/b', simple('x/b', '', '10.244.1.2', { phase: 'Succeeded' }));
+  turn();
+  assert.deepEqual(dispatched('10.244.1.2'), ['x/a', 'x/a']);
+  store.remove('pods', 'x/a');
+  turn();
+  assert.deepEqual(dispatched('10.244.1.2'), []);
+});
+
+test('a pod that finishes leaves dispatch and sets; pods of the host network are in neither', () => {
+  const { store, turn } = running({
+    pods: [simple('x/a', 'app=a', '10.244.1.2'), simple('x/h', 'app=a', '10.0.0.1', { hostNetwork: true })],
+    netpols: [netpol('x/p', '', { ingress: [from(own('app=a'))] })],
+  });
+  store.put('pods', 'x/a', simple('x/a', 'app=a', '10.244.1.2', { phase: 'Failed' }));
+  const gone = elements(turn().rows);
+  assert.equal(gone.length, 3, 'dispatch of both directions, and its place in the set');
+  assert.ok(gone.every((key) => key.startsWith('- ') && key.includes('10.244.1.2')));
+});
+
+test('the cost of a change does not depend on how many policies there are', () => {
+  for (const count of [2, 400]) {
+    const namespaces = Array.from({ length: count }, (_, i) => `n${i}`);
+    const { store, turn } = running({
+      namespaces: namespaces.map((name) => named(name, `team=${name}`)),
+      pods: namespaces.map((name, i) => simple(`${name}/a`, 'app=a', `10.244.${i >> 8}.${i & 255}`)),
+      peers: namespaces.map((name, i) => simple(`${name}/b`, 'app=b', `10.245.${i >> 8}.${i & 255}`)),
+      netpols: namespaces.map((name) =>
+        netpol(`${name}/p`, 'app=a', { ingress: [from(own('app=b'), pods(`team=${name}`, 'app=c'))] }),
+      ),
+    });
+    store.put('peers', 'n1/b', simple('n1/b', 'app=c', '10.245.0.1'));
+    const { units, rows } = turn();
+    assert.equal(units, 1, 'a pod: itself');
+    assert.equal(rows.length, 2, 'out of one set and into another');
+    store.put('namespaces', 'n1', named('n1', 'team=none'));
+    assert.deepEqual(turn().units, 1, 'a namespace: the one pod of it that is in a set no more');
+    store.put('namespaces', 'n1', named('n1', 'team=none other=label'));
+    assert.deepEqual(turn().units, 0, 'labels that nobody asks for');
+    store.put('networkPolicies', 'n1/p', netpol('n1/p', 'app=a', { ingress: [] }));
+    assert.ok(turn().units <= 5, 'a policy: itself, its two sets, and who was in them');
+    store.put('networkPolicies', 'n1/none', netpol('n1/none', 'app=none', { ingress: [] }));
+    assert.equal(turn().units, 0, 'a policy that selects nobody here');
+  }
+});
+
+test('rules of a policy that change touch no chain of pods; those of a ClusterNetworkPolicy only its tiers', () => {
+  const { store, turn } = running({
+    pods: ['a', 'b', 'c'].map((name, i) => simple(`x/${name}`, `app=${name}`, `10.244.1.${i + 2}`)),
+    netpols: [netpol('x/p', '', { ingress: [] }), netpol('x/q', 'app=b', { ingress: [] })],
+    cnps: [cnp('c', 'Admin', 1, { ingress: [DENY] })],
+  });
+  store.put('networkPolicies', 'x/p', netpol('x/p', '', { ingress: [ALL] }));
+  assert.equal(turn().units, 1);
+  store.put('clusterNetworkPolicies', 'c', cnp('c', 'Admin', 1, { ingress: [{ ...DENY, name: 'other' }] }));
+  assert.equal(turn().units, 2, 'its problems, and the tier that two chains share');
+});
+
+test('a policy with problems that selects a pod of this node is named; others are not', () => {
+  const problems = ['spec.ingress[0].from[0].ipBlock.cidr: "nonsense" is not a prefix'];
+  const { engine } = running({
+    pods: [simple('x/a', '', '10.244.1.2')],
+    netpols: [netpol('x/p', '', { ingress: [ALL], problems }), netpol('y/p', '', { ingress: [], problems })],
+    cnps: [cnp('c', 'Admin', 1, { ingress: [DENY], problems: ['spec.ingress[0].from[0]: unknown peer'] })],
+  });
+  assert.deepEqual(
+    engine.problems().map(({ object, message }) => `${object}: ${message}`),
+    [
+      'ClusterNetworkPolicy c: spec.ingress[0].from[0]: unknown peer; it is closed: what cannot be understood allows nothing',
+      `NetworkPolicy x/p: ${problems[0]}; it is closed: what cannot be understood allows nothing`,
+    ],
+  );
+});
+
+test('without nftables nothing is planned and an operator is told; switched off, nothing at all', () => {
+  const { store, engine, turn } = running({ pods: [simple('x/a', '', '10.244.1.2')] });
+  assert.ok([...engine.rows()].length > 0);
+  store.put('kernel', 'kernel', { release: '6.1', missing: { nftables: 'no nf_tables' } });
+  turn();
+  assert.deepEqual([...engine.rows()], []);
+  assert.match(engine.problems()[0]?.message ?? '', /not enforced: no nf_tables/);
+  store.put('config', 'config', { ...CONFIG, policy: { ...CONFIG.policy, enabled: false } });
+  turn();
+  assert.deepEqual(engine.problems(), []);
 });

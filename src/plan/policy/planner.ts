@@ -19,7 +19,6 @@ import {
   selectionRows,
   tierRows,
 } from './render/render.ts';
-import { takesPart } from './select/pods.ts';
 
 /**
  * `base` = what is there once; `policy/NAMESPACE/NAME` = chains of a NetworkPolicy, `cluster-policy/NAME` = what is wrong with that one;
@@ -161,8 +160,8 @@ function planPod(key: string, index: PolicyIndex): UnitPlan {
     rows.push(...dispatchRows(dispatched));
     addElements(rows, index, local.pod, local.ips, true);
   }
-  const peer = index.pod('peers', key);
-  if (peer && takesPart(peer)) addElements(rows, index, peer, peer.ips, false);
+  const peer = index.peer(key);
+  if (peer) addElements(rows, index, peer, peer.ips, false);
   return { rows };
 }
 

@@ -99,8 +99,10 @@ export class PolicyIndex {
     this.#touched.clear();
   }
 
-  pod(table: PodTable, key: string): Pod | undefined {
-    return this.#pods.get(table, key);
+  /** A pod of another node; `undefined` when it is nobody to policies. */
+  peer(key: string): Pod | undefined {
+    const pod = this.#pods.get('peers', key);
+    return pod && takesPart(pod) ? pod : undefined;
   }
 
   podKeys(table: PodTable): Iterable<string> {
