@@ -1,66 +1,84 @@
 /**
  * One TCP flow between pods of two nodes, through what the agent programmed, against the same path by hand: the same `ip` commands and the
  * two lines of nft that masquerade pods (without them a pod reaches nothing outside). Agents are killed first, so that nothing is
- * repaired; both sides run in turn.
+ * repaired.
+ *
+ *   npm run bench -- throughput [--pairs 60] [--ms 300]
+ *
+ * A machine's speed wanders by more than what is looked for, but slowly. So both sides run in turn, shortly and often (ABBA), each pair gives
+ * one ratio, and the median of all is printed with its standard error. Sender and receiver are pinned to a processor each.
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
 import { Lab } from '../src/lab/client.ts';
 import { median } from './table.ts';
 
 const FLOW = join(import.meta.dirname, 'tcp-flow.ts');
 const NODES = ['n1', 'n2'];
-const BY_HAND = [
-  'add table inet hand; add chain inet hand post { type nat hook postrouting priority 100; };' +
-    'add rule inet hand post ip saddr 10.244.0.0/16 ip daddr != 10.244.0.0/16 masquerade;' +
-    'add rule inet hand post ip6 saddr fd00:10:244::/48 ip6 daddr != fd00:10:244::/48 masquerade',
-];
+const SIDES = ['ours', 'hand'] as const;
+type Side = (typeof SIDES)[number];
 
-export async function run(runs = 5, milliseconds = 1500): Promise<void> {
-  console.log('transport family   ours MB/s   by hand MB/s   ratio (bar 0.99)');
+const WITHOUT = ['fairlead', 'hand']
+  .map((name) => `table inet ${name} {}\ndelete table inet ${name}\n`)
+  .join('');
+const BY_HAND = `table inet hand {
+  chain post {
+    type nat hook postrouting priority 100;
+    ip saddr 10.244.0.0/16 ip daddr != 10.244.0.0/16 masquerade
+    ip6 saddr fd00:10:244::/48 ip6 daddr != fd00:10:244::/48 masquerade
+  }
+}
+`;
+
+export async function run(pairs: number, milliseconds: number): Promise<void> {
+  console.log('transport family   ours MB/s   by hand MB/s   ratio (bar 0.99)   standard error');
   for (const transport of ['layer2', 'vxlan'] as const) {
     await using lab = await Lab.start({ nodes: 2, pods: 1, segments: 1, transport });
     const { pods } = await lab.status();
-    const [from, to] = ['default/n1-a', 'default/n2-a'];
-    const addresses = pods.find((pod) => pod.name === to)?.ips ?? [];
+    const to = 'default/n2-a';
     for (const node of NODES) {
       await lab.fault('agent', node, 'kill');
-      writeFileSync(file(lab, node), await lab.run(node, 'nft', 'list', 'table', 'inet', 'fairlead'));
+      const ours = await lab.run(node, 'nft', 'list', 'table', 'inet', 'fairlead');
+      writeFileSync(file(lab, node, 'ours'), WITHOUT + ours);
+      writeFileSync(file(lab, node, 'hand'), WITHOUT + BY_HAND);
     }
-    void lab.exec(to, process.execPath, FLOW, 'receive', '7777');
+    void lab.exec(to, ...pinned(1), FLOW, 'receive', '7777');
     await setTimeout(500);
-    for (const address of addresses) {
-      const speeds: Record<'ours' | 'hand', number[]> = { ours: [], hand: [] };
-      for (let i = 0; i < runs; i++) {
-        for (const side of ['ours', 'hand'] as const) {
-          for (const node of NODES) {
-            await lab.exec(node, 'nft', 'delete', 'table', 'inet', 'fairlead');
-            await lab.exec(node, 'nft', 'delete', 'table', 'inet', 'hand');
-            if (side === 'ours') await lab.run(node, 'nft', '-f', file(lab, node));
-            else await lab.run(node, 'nft', ...BY_HAND);
-          }
-          const printed = await lab.run(
-            from,
-            process.execPath,
-            FLOW,
-            'send',
-            address,
-            '7777',
-            String(milliseconds),
-          );
-          speeds[side].push(Number(printed) / 1e6);
-        }
+    for (const address of pods.find((pod) => pod.name === to)?.ips ?? []) {
+      const speed = async (side: Side) => {
+        for (const node of NODES) await lab.run(node, 'nft', '-f', file(lab, node, side));
+        const flow = [FLOW, 'send', address, '7777', String(milliseconds)];
+        return Number(await lab.run('default/n1-a', ...pinned(0), ...flow)) / 1e6;
+      };
+      await speed('ours');
+      const speeds: Record<Side, number[]> = { ours: [], hand: [] };
+      for (let pair = 0; pair < pairs; pair++) {
+        for (const side of pair % 2 === 0 ? SIDES : SIDES.toReversed()) speeds[side].push(await speed(side));
       }
-      const [ours, hand] = [median(speeds.ours), median(speeds.hand)];
+      const ratios = speeds.ours.map((ours, i) => ours / (speeds.hand[i] ?? Number.NaN));
       const family = address.includes(':') ? 'IPv6' : 'IPv4';
       console.log(
-        `${transport.padEnd(9)} ${family}   ${ours.toFixed(0).padStart(9)}   ${hand.toFixed(0).padStart(12)}   ${(ours / hand).toFixed(3)}`,
+        `${transport.padEnd(9)} ${family}   ${median(speeds.ours).toFixed(0).padStart(9)}   ${median(speeds.hand).toFixed(0).padStart(12)}   ${median(ratios).toFixed(3).padStart(16)}   ${errorOf(ratios).toFixed(3).padStart(14)}`,
       );
     }
   }
 }
 
-const file = (lab: Lab, node: string): string => join(lab.dir, `${node}.nft`);
+const pinned = (processor: number): string[] => ['taskset', '-c', String(processor), process.execPath];
+const file = (lab: Lab, node: string, side: Side): string => join(lab.dir, `${node}-${side}.nft`);
 
-if (import.meta.main) await run();
+/** Of the median, from the median distance to it: outliers do not count. */
+function errorOf(values: readonly number[]): number {
+  const middle = median(values);
+  const deviation = 1.483 * median(values.map((value) => Math.abs(value - middle)));
+  return (1.253 * deviation) / Math.sqrt(values.length);
+}
+
+if (import.meta.main) {
+  const { values } = parseArgs({
+    options: { pairs: { type: 'string', default: '60' }, ms: { type: 'string', default: '300' } },
+  });
+  await run(Number(values.pairs), Number(values.ms));
+}

@@ -25,7 +25,10 @@ const BENCHES: Readonly<Record<string, Bench>> = {
     smoke: ['--nodes', '50,300', '--runs', '1', '--changes', '20'],
   },
   kube: { about: 'the Kubernetes sources with many pods', smoke: ['5000'] },
-  throughput: { about: 'a TCP flow between pods against the same path by hand', smoke: [] },
+  throughput: {
+    about: 'a TCP flow between pods against the same path by hand',
+    smoke: ['--pairs', '2', '--ms', '200'],
+  },
 };
 
 const args = process.argv.slice(2);
