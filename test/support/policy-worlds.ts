@@ -141,7 +141,9 @@ export function setsOf({ world }: WorldStore): Record<string, string[]> {
   for (const id of [...index.sets.ids()].sort()) sets[id] = [];
   for (const key of index.locals.keys()) {
     const local = index.locals.get(key);
-    if (local) for (const [id, value] of elements(index, local.pod, local.ips, true)) sets[id]?.push(value);
+    if (local)
+      for (const [id, value] of elements(index, local.pod, index.locals.ipsOf(key), true))
+        sets[id]?.push(value);
   }
   for (const key of index.podKeys('peers')) {
     const peer = index.peer(key);

@@ -325,6 +325,23 @@ test('of several pods with one address it is the one that was born with it, then
   assert.deepEqual(dispatched('10.244.1.2'), []);
 });
 
+test('an address that a pod was born with lends it no labels of whoever had it before, here or elsewhere', () => {
+  const { store, engine, turn } = running({
+    pods: [simple('x/a', '', '10.244.1.9'), simple('x/old', 'app=friend', '10.244.1.2')],
+    peers: [simple('y/old', 'app=friend', '10.244.1.2')],
+    netpols: [netpol('x/p', '', { ingress: [from(pods('', 'app=friend'))] })],
+  });
+  const friends = (): number =>
+    [...engine.rows()].filter(({ key }) => /peers\S* 10.244.1.2$/.test(key)).length;
+  assert.equal(friends(), 1);
+  store.put('births', 'c', { pod: 'x/a', uid: '', containerId: 'c', ips: [ip('10.244.1.2')] });
+  turn();
+  assert.equal(friends(), 0);
+  store.remove('births', 'c');
+  turn();
+  assert.equal(friends(), 1);
+});
+
 test('a pod that finishes leaves dispatch and sets; pods of the host network are in neither', () => {
   const { store, turn } = running({
     pods: [simple('x/a', 'app=a', '10.244.1.2'), simple('x/h', 'app=a', '10.0.0.1', { hostNetwork: true })],

@@ -43,7 +43,8 @@ export const policyPlanner: Planner<Unit> = {
     'networkPolicies',
     'clusterNetworkPolicies',
   ],
-  writes: ['nft'],
+  // A connection is ended for what policies say: that waits for their sources, too.
+  writes: ['nft', 'conntrack'],
   units: everything,
   *affected(change, world) {
     const index = notePolicy(change, world);
@@ -158,10 +159,13 @@ function planPod(key: string, index: PolicyIndex): UnitPlan {
   const dispatched = index.locals.dispatched(key);
   if (local && dispatched) {
     rows.push(...dispatchRows(dispatched));
-    addElements(rows, index, local.pod, local.ips, true);
+    addElements(rows, index, local.pod, index.locals.ipsOf(key), true);
   }
   const peer = index.peer(key);
-  if (peer) addElements(rows, index, peer, peer.ips, false);
+  if (peer) {
+    const ips = peer.ips.filter((ip) => !index.locals.isBorn(ip));
+    addElements(rows, index, peer, ips, false);
+  }
   return { rows };
 }
 

@@ -94,7 +94,7 @@ export class PolicyIndex {
     const touch = (unit: string): void => void this.#touched.add(unit);
     this.#subjects = new Matcher(labels);
     this.sets = new WantedSets(this.#pods, world.nodes.objects, labels, touch);
-    this.locals = new LocalPods(touch);
+    this.locals = new LocalPods(this.#pods.peersAt, touch);
     this.sync();
     this.#touched.clear();
   }

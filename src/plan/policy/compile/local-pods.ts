@@ -2,6 +2,7 @@ import type { Pod } from '../../../model/cluster/pod.ts';
 import { equal } from '../../../model/equal.ts';
 import type { Ip } from '../../../model/net/ip.ts';
 import type { LocalPod, Selection } from '../compiled.ts';
+import { Holders } from '../select/holders.ts';
 import { selectionId, type Tier, tierId, tiersOf } from './selection.ts';
 import type { Subject } from './subject.ts';
 import type { Touch } from './wanted-sets.ts';
@@ -25,12 +26,14 @@ interface Kept extends Local {
 /** Pods of this node, the chains that they share, and who has an address that several claim. */
 export class LocalPods {
   readonly #locals = new Map<string, Kept>();
-  readonly #claims = new Map<Ip, Set<string>>();
+  readonly #claims = new Holders();
+  readonly #peersAt: Holders;
   readonly #touch: Touch;
   readonly #tiers: Shared<Tier>;
   readonly #chains: Shared<Selection>;
 
-  constructor(touch: Touch) {
+  constructor(peersAt: Holders, touch: Touch) {
+    this.#peersAt = peersAt;
     this.#touch = touch;
     this.#tiers = new Shared((id) => touch(`tier/${id}`));
     this.#chains = new Shared((id) => touch(`chain/${id}`));
@@ -74,40 +77,44 @@ export class LocalPods {
     if (before) for (const selection of [before.ingress, before.egress]) this.#leave(selection);
     if (after && before && sameDispatch(before, after)) return;
     this.#touch(`pod/${key}`);
+    for (const ip of before?.ips ?? []) this.#claims.remove(ip, key);
+    for (const ip of after?.ips ?? []) this.#claims.add(ip, key);
     // Who else claims one of its addresses may have it now, or no more.
-    for (const ip of before?.ips ?? []) this.#unclaim(ip, key);
-    for (const ip of after?.ips ?? []) this.#claim(ip, key);
-  }
-
-  /** What the dispatch maps say of the pod: only addresses that are its own. Of several that claim one it is the pod born with it, then the first by name. */
-  dispatched(key: string): LocalPod | undefined {
-    const local = this.#locals.get(key);
-    if (!local) return undefined;
-    const ips = local.ips.filter((ip) => this.#owner(ip) === key);
-    return { pod: key, ips, ingress: local.ingress, egress: local.egress };
-  }
-
-  #owner(ip: Ip): string | undefined {
-    const keys = [...(this.#claims.get(ip) ?? [])];
-    if (keys.length < 2) return keys[0];
-    const born = keys.filter((key) => this.#locals.get(key)?.born.includes(ip));
-    return (born.length > 0 ? born : keys).sort()[0];
-  }
-
-  #claim(ip: Ip, key: string): void {
-    const keys = this.#claims.get(ip);
-    if (!keys) this.#claims.set(ip, new Set([key]));
-    else {
-      keys.add(key);
-      for (const other of keys) this.#touch(`pod/${other}`);
+    for (const ip of [...(before?.ips ?? []), ...(after?.ips ?? [])]) {
+      for (const other of this.#claims.of(ip)) this.#touch(`pod/${other}`);
+      for (const other of this.#peersAt.of(ip)) this.#touch(`pod/${other}`);
     }
   }
 
-  #unclaim(ip: Ip, key: string): void {
-    const keys = this.#claims.get(ip);
-    if (!keys?.delete(key)) return;
-    if (keys.size === 0) this.#claims.delete(ip);
-    for (const other of keys) this.#touch(`pod/${other}`);
+  /** What the dispatch maps say of the pod: only addresses that are its own. Of several that claim one it is the first by name. */
+  dispatched(key: string): LocalPod | undefined {
+    const local = this.#locals.get(key);
+    if (!local) return undefined;
+    const ips = this.ipsOf(key).filter((ip) => this.#rightful(ip).sort()[0] === key);
+    return { pod: key, ips, ingress: local.ingress, egress: local.egress };
+  }
+
+  /**
+   * Addresses under which the pod is known as a peer. One that a pod was born with is that pod's alone: whoever else still has it in
+   * the API has lost it, and must not lend it its labels.
+   */
+  ipsOf(key: string): readonly Ip[] {
+    const ips = this.#locals.get(key)?.ips ?? [];
+    return ips.filter((ip) => this.#rightful(ip).includes(key));
+  }
+
+  isBorn(ip: Ip): boolean {
+    return this.#claims.of(ip).some((key) => this.#bornWith(key, ip));
+  }
+
+  #rightful(ip: Ip): string[] {
+    const keys = this.#claims.of(ip);
+    const born = keys.filter((key) => this.#bornWith(key, ip));
+    return born.length > 0 ? born : [...keys];
+  }
+
+  #bornWith(key: string, ip: Ip): boolean {
+    return this.#locals.get(key)?.born.includes(ip) ?? false;
   }
 
   #join(selection: Selection | undefined): void {

@@ -1,5 +1,6 @@
 import type { Pod } from '../../../model/cluster/pod.ts';
 import { type Labels, matches } from '../../../model/cluster/selector.ts';
+import { Holders } from './holders.ts';
 import type { Selecting } from './matcher.ts';
 
 export type PodTable = 'pods' | 'peers';
@@ -11,6 +12,9 @@ export class Pods {
     peers: new Map<string, Map<string, Pod>>(),
   };
 
+  /** Who of the others' pods has an address. */
+  readonly peersAt = new Holders();
+
   get(table: PodTable, key: string): Pod | undefined {
     return this.#tables[table].get(namespaceOf(key))?.get(key);
   }
@@ -18,6 +22,10 @@ export class Pods {
   set(table: PodTable, key: string, pod: Pod | undefined): void {
     const name = namespaceOf(key);
     const pods = this.#tables[table].get(name);
+    if (table === 'peers') {
+      for (const ip of pods?.get(key)?.ips ?? []) this.peersAt.remove(ip, key);
+      for (const ip of pod?.ips ?? []) this.peersAt.add(ip, key);
+    }
     if (pod) {
       if (pods) pods.set(key, pod);
       else this.#tables[table].set(name, new Map([[key, pod]]));
