@@ -20,7 +20,7 @@ export function pairStatuses(world: World): Pairs {
 
 function compute(world: World): Pairs {
   const self = selfOf(world);
-  if (!self) return { pairs: [], podMtu: undefined };
+  if (!self?.config.router.enabled) return { pairs: [], podMtu: undefined };
   const pairs: PairStatus[] = [];
   for (const peer of world.nodes.objects.values()) {
     if (peer.name === self.name) continue;

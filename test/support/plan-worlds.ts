@@ -13,6 +13,7 @@ import type { Planner } from '../../src/plan/planner.ts';
 
 export const CONFIG: Config = {
   nodeName: 'n1',
+  router: { enabled: true },
   transport: 'auto',
   underlayLink: undefined,
   underlayFamily: 'ipv4',

@@ -19,6 +19,8 @@ export const AGENT_SOCKET = 'agent.sock';
 export interface Config {
   /** Name of the Node that this agent works for. */
   readonly nodeName: string;
+  /** Whether we carry the pods' packets (`--run-router`). Without it another network does, and we only enforce policies beside it. */
+  readonly router: { readonly enabled: boolean };
   /** One transport for all pairs, or `auto`: decided per node pair. */
   readonly transport: TransportName | 'auto';
   /** Underlay link by name; absent = the link that carries the Node's InternalIP. */

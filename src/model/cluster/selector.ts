@@ -31,21 +31,23 @@ export function selector(terms: readonly SelectorTerm[]): Selector {
   });
 }
 
-/** NotIn and DoesNotExist also hold for labels without the key. */
 export function matches({ terms }: Selector, labels: Labels): boolean {
-  return terms.every(({ key, operator, values }) => {
-    const value = Object.hasOwn(labels, key) ? labels[key] : undefined;
-    switch (operator) {
-      case 'In':
-        return value !== undefined && values.includes(value);
-      case 'NotIn':
-        return value === undefined || !values.includes(value);
-      case 'Exists':
-        return value !== undefined;
-      case 'DoesNotExist':
-        return value === undefined;
-    }
-  });
+  return terms.every((term) => holds(term, labels));
+}
+
+/** NotIn and DoesNotExist also hold for labels without the key. */
+function holds({ key, operator, values }: SelectorTerm, labels: Labels): boolean {
+  const value = Object.hasOwn(labels, key) ? labels[key] : undefined;
+  switch (operator) {
+    case 'In':
+      return value !== undefined && values.includes(value);
+    case 'NotIn':
+      return value === undefined || !values.includes(value);
+    case 'Exists':
+      return value !== undefined;
+    case 'DoesNotExist':
+      return value === undefined;
+  }
 }
 
 function textOf({ key, operator, values }: SelectorTerm): string {

@@ -19,7 +19,8 @@ const CALLS: Readonly<Record<Family, string>> = {
 export function bridgeNetfilterRows(self: Self, world: World): RowOf<'sysctl'>[] {
   if (!self.config.policy.enabled || self.missing.br_netfilter !== undefined) return [];
   if (!self.config.cni.write && bridgeOfOthers(world) === undefined) return [];
-  const families = new Set(self.podCidrs.map(familyOf));
+  // Another network's pods may have addresses from elsewhere.
+  const families = new Set(self.podCidrs.length === 0 ? FAMILIES : self.podCidrs.map(familyOf));
   if (self.missing.ipv6 !== undefined) families.delete('ipv6');
   return FAMILIES.filter((family) => families.has(family)).map((family) =>
     sysctlRow(CALLS[family], '1', 'policies see packets between pods of one bridge'),

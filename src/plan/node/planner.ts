@@ -49,6 +49,7 @@ export const nodePlanner: Planner<Unit> = {
   plan(unit, world) {
     const self = selfOf(world);
     if (!self) return nothing;
+    if (!self.config.router.enabled) return unit === 'duties' ? planBeside(self, world) : nothing;
     if (unit === 'facts') return { rows: [factsRow(self, nodeIndex(world))] };
     return hasUnderlay(self) ? planDuties(self, world) : nothing;
   },
@@ -59,6 +60,20 @@ const isOwnBridge = (link: string, world: World): boolean =>
 
 function hasUnderlay(self: Self): boolean {
   return self.underlay.ipv4 !== undefined || self.underlay.ipv6 !== undefined;
+}
+
+/** Beside another network: only what policies need. Neither facts nor condition, because it is not us who carry packets here. */
+function planBeside(self: Self, world: World): UnitPlan {
+  const problems = [...bridgeNetfilterProblems(self, world)];
+  const { enabled, unknownPods } = self.config.policy;
+  if (enabled && unknownPods === 'closed' && self.podCidrs.length === 0)
+    problems.push({
+      object: `Node ${self.name}`,
+      message:
+        'has no pod CIDR (spec.podCIDRs): addresses of pods that are not known yet cannot be told from others, and are open',
+      hint: 'give Nodes pod CIDRs, or set policy.unknownPods to open where the network plugin takes addresses from elsewhere',
+    });
+  return { rows: bridgeNetfilterRows(self, world), problems };
 }
 
 function planDuties(self: Self, world: World): UnitPlan {

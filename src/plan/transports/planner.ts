@@ -28,7 +28,7 @@ export const transportsPlanner: Planner<Unit> = {
   },
   plan(unit, world) {
     const self = selfOf(world);
-    if (!self) return nothing;
+    if (!self?.config.router.enabled) return nothing;
     const index = nodeIndex(world);
     if (unit === 'self') return planSelf(self, index);
     const peer = index.get(unit.slice('node/'.length));

@@ -144,17 +144,19 @@ export function flagLayer(flags: ReadonlyMap<string, string>): Layer {
   return layer;
 }
 
-/** The part of the settings that planners read. */
+/** The part of the settings that planners read. Without the router nothing is left that the settings of pods' attachment and of egress could say. */
 export function toConfig(values: Values): Config {
+  const router = values['router.enabled'];
   return {
     nodeName: values.node ?? '',
+    router: { enabled: router },
     transport: values.transport,
     underlayLink: values.underlayLink,
     underlayFamily: values.underlayFamily,
     vxlan: { vni: values['vxlan.vni'], port: values['vxlan.port'] },
     podMtu: values.podMtu,
     cni: {
-      write: values['cni.write'],
+      write: router && values['cni.write'],
       dir: values['cni.dir'],
       file: values['cni.file'],
       plugin: values['cni.plugin'],
@@ -163,8 +165,8 @@ export function toConfig(values: Values): Config {
       portmap: values['cni.portmap'],
       socket: join(values.stateDir, AGENT_SOCKET),
     },
-    masquerade: { enabled: values['masquerade.enabled'], exclude: values['masquerade.exclude'] },
-    clampMss: values.clampMss,
+    masquerade: { enabled: router && values['masquerade.enabled'], exclude: values['masquerade.exclude'] },
+    clampMss: router && values.clampMss,
     policy: {
       enabled: values['policy.enabled'],
       unknownPods: values['policy.unknownPods'],

@@ -106,6 +106,12 @@ export const SETTINGS = {
     '127.0.0.1',
     'Address that this port is opened on.',
   ),
+  'router.enabled': shared(
+    'run-router',
+    yesNo(),
+    true,
+    "Connect pods: routes, tunnels, CNI configuration, masquerading. Without it another network plugin does that, and Fairlead only enforces policies beside it; it then says nothing about the Node's network either.",
+  ),
   transport: shared(
     'transport',
     // Known and not built is refused by other words than unknown (`resolve.ts`).
