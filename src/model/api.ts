@@ -10,6 +10,7 @@ import type { SourceName } from './world.ts';
  * GET /v1/status → Status · GET /v1/rows?target=T → RowStatus[] · GET /v1/drift → DriftRecord[]
  * GET /v1/why?from=POD-or-IP&to=POD-or-IP&traffic=tcp/80 → Why · POST /v1/plan {config?} → PlannedChange[] · GET /v1/watch → NDJSON of Status, one at each change
  * GET /v1/denials?namespace=N → Denial[] · GET /v1/denials/watch?namespace=N → NDJSON of Denial
+ * POST /v1/policy-test {manifests: [object of the Kubernetes API]} → PolicyPreview
  */
 export interface Status {
   readonly node: string;
@@ -140,4 +141,36 @@ export interface DenialEnd {
   /** `namespace/name`. */
   readonly pod?: string;
   readonly node?: string;
+}
+
+/** What would change if policies were created or replaced. */
+export interface PolicyPreview {
+  readonly policies: readonly PreviewedPolicy[];
+  /** What closes first, then what opens, then what audit mode would only tell. */
+  readonly changes: readonly PreviewChange[];
+  /** Changes that are not listed, because there are too many. */
+  readonly omitted: number;
+  /** How many kinds of traffic between two ends were judged. */
+  readonly judged: number;
+  /** False = there was too much to judge, and more may change than is told. */
+  readonly complete: boolean;
+}
+
+export interface PreviewedPolicy {
+  /** `NetworkPolicy x/allow-web`. */
+  readonly name: string;
+  readonly action: 'create' | 'replace' | 'unchanged';
+  /** Pods that it selects; ones that no policy tells apart are one, `x/web-1 and 2 like it`. */
+  readonly selects: readonly string[];
+}
+
+export interface PreviewChange {
+  readonly kind: 'closes' | 'opens' | 'audits';
+  /** Each of these … */
+  readonly from: readonly string[];
+  /** … to each of these. */
+  readonly to: readonly string[];
+  /** `TCP 80`, `TCP 8000-8080`, `other UDP`, `everything`. */
+  readonly traffic: readonly string[];
+  readonly because: string;
 }
