@@ -10,6 +10,8 @@ const PROTOCOLS: readonly string[] = ['tcp', 'udp', 'sctp', 'icmp'] satisfies re
 export interface FirstAction {
   readonly to: string;
   readonly verdict: Verdict;
+  /** Why it is not allowed, in the kernel's words. */
+  readonly reason?: string;
   /** From the container's start, which is the moment in which CNI ADD returned, to the answer. */
   readonly ms: number;
 }
