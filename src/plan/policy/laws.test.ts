@@ -122,7 +122,7 @@ test('rows, decide and the naive evaluator agree after every step of random hist
   let denied = 0;
   fc.assert(
     fc.property(
-      history({ minLength: 0, maxLength: 30 }),
+      history({ minLength: 0, maxLength: 40, size: 'max' }),
       history({ minLength: 0, maxLength: 6 }),
       fc.nat(),
       (before, steps, seed) => {

@@ -162,10 +162,12 @@ export class PlannerCluster {
     return node === undefined ? undefined : { node, local: false };
   }
 
+  /** A pod that has finished may name an address that is another's by now. */
   #settle(key: string, raw: Raw): void {
     for (const address of this.#podIps.get(key) ?? []) this.#podNodes.delete(address);
-    const spec = (raw.spec ?? {}) as Raw;
-    const ips = spec.hostNetwork === true ? [] : addressesIn(raw, 'podIPs', 'ip');
+    const { spec = {}, status = {} } = raw as { spec?: Raw; status?: Raw };
+    const none = spec.hostNetwork === true || status.phase === 'Succeeded' || status.phase === 'Failed';
+    const ips = none ? [] : addressesIn(raw, 'podIPs', 'ip');
     this.#podIps.set(key, ips);
     for (const address of ips) this.#podNodes.set(address, nodeOf(raw));
   }

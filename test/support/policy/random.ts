@@ -319,10 +319,7 @@ const pod: fc.Arbitrary<RandomEdit> = fc
   });
 
 /** A history: mostly pods and policies. */
-export const history = (length: {
-  minLength: number;
-  maxLength: number;
-}): fc.Arbitrary<readonly RandomEdit[]> =>
+export const history = (length: fc.ArrayConstraints): fc.Arbitrary<readonly RandomEdit[]> =>
   fc.array(
     fc.oneof(
       { weight: 8, arbitrary: pod },
