@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { rig } from '../../test/support/books.ts';
+import { FakeClock, seeded } from '../../test/support/fake-clock.ts';
+import { Reconciler } from './reconciler.ts';
 
 test('drift is seen by notification within 250 ms, told by kind, repaired, and recorded', async () => {
   const { clock, route, want, reconciler, calls } = rig();
@@ -67,4 +69,42 @@ test('what moves while we read is read again', async () => {
   route.notify('unknown');
   await clock.advance(300);
   assert.equal(route.things.get('a'), '1');
+});
+
+test('a target that finds what must go says why, and finding it is no drift', async () => {
+  const clock = new FakeClock();
+  const things = new Map<string, string>();
+  const told: string[] = [];
+  let notify: (keys: 'unknown') => void = () => {};
+  const reconciler = new Reconciler({
+    clock,
+    random: seeded(1),
+    hooks: { decided: (_, rows) => told.push(...rows.map(({ key, why }) => `${key}: ${why}`)) },
+    targets: [
+      {
+        name: 'conntrack',
+        stage: 5,
+        same: () => false,
+        reason: (found) => `denied by ${found}`,
+        observe: async () => new Map(things),
+        async apply(batch) {
+          for (const { key } of batch) things.delete(key);
+          return batch.map(() => ({ ok: true }));
+        },
+        watch(onDrift) {
+          notify = onDrift;
+          return { close() {} };
+        },
+      },
+    ],
+  });
+  reconciler.gate(() => undefined);
+  reconciler.step();
+  await clock.advance(1000);
+  things.set('flow', 'x/closed');
+  notify('unknown');
+  await clock.advance(250);
+  assert.deepEqual(told, ['flow: denied by x/closed']);
+  assert.equal(things.size, 0);
+  assert.deepEqual(reconciler.drift(), []);
 });
