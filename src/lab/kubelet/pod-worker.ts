@@ -91,7 +91,8 @@ export class PodWorker {
     const ns = this.ns;
     if (!ns) return;
     this.#initStatuses ??= await this.#init(ns);
-    this.#responder = await Responder.start(ns, this.node.families, portsOf(this.pod, PROBE_PORT));
+    const machine = this.pod.spec.hostNetwork ? this.node.addresses : [];
+    this.#responder = await Responder.start(ns, this.node.families, portsOf(this.pod, PROBE_PORT), machine);
     this.problem = undefined;
     this.#state = 'running';
     const status = runningStatus(this.pod, this.ips, this.node.addresses);

@@ -68,8 +68,9 @@ class Attempt {
   }
 
   start(): void {
+    // Answers that wait in their sockets while this process is busy are read before time is up.
     this.#timer = setTimeout(
-      () => this.#done({ verdict: 'dropped', source: '', reason: 'no answer' }),
+      () => setImmediate(() => this.#done({ verdict: 'dropped', source: '', reason: 'no answer' })),
       this.#target.timeout ?? DEFAULT_TIMEOUT,
     );
     this.#guarded(() => {

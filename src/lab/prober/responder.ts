@@ -1,6 +1,6 @@
 import type { Socket as UdpSocket } from 'node:dgram';
 import type { Server, Socket } from 'node:net';
-import { type Family, tryIp } from '../../model/net/ip.ts';
+import { type Family, familyOf, tryIp } from '../../model/net/ip.ts';
 import { anyAddress } from '../sockets/address.ts';
 import { listenTcp, listenUdp } from '../sockets/listen.ts';
 import type { NetNs } from '../sockets/netns.ts';
@@ -24,15 +24,28 @@ export class Responder {
   readonly #open = new Set<Socket>();
   #sctp: SctpResponder | undefined;
 
+  /**
+   * `addresses`: those of a machine, whose UDP answers must come from the address that was asked: a socket bound to all of them answers its own
+   * pods from the address of their bridge. A pod has one of each family and needs none named.
+   */
   static async start(
     ns: NetNs,
     families: readonly Family[],
     ports: readonly ListenPort[],
+    addresses: readonly string[] = [],
   ): Promise<Responder> {
     const responder = new Responder();
+    const places = (family: Family, { protocol }: ListenPort): readonly string[] => {
+      const own = protocol === 'udp' ? addresses.filter((address) => familyOf(address) === family) : [];
+      return own.length > 0 ? own : [anyAddress(family)];
+    };
     try {
       await Promise.all(
-        families.flatMap((family) => ports.map((port) => responder.#listen(ns, family, port))),
+        families.flatMap((family) =>
+          ports.flatMap((port) =>
+            places(family, port).map((address) => responder.#listen(ns, family, port, address)),
+          ),
+        ),
       );
     } catch (error) {
       responder.close();
@@ -41,13 +54,12 @@ export class Responder {
     return responder;
   }
 
-  async #listen(ns: NetNs, family: Family, { protocol, port }: ListenPort): Promise<void> {
+  async #listen(ns: NetNs, family: Family, { protocol, port }: ListenPort, address: string): Promise<void> {
     if (protocol === 'sctp') {
       this.#sctp ??= new SctpResponder();
       this.#sctp.listen(ns, family, port);
       return;
     }
-    const address = anyAddress(family);
     if (protocol === 'tcp') {
       this.#tcp.push(await listenTcp(ns, address, port, (socket) => this.#serve(socket)));
       return;
