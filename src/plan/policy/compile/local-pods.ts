@@ -18,14 +18,9 @@ export interface Local {
   readonly egress: Selection | undefined;
 }
 
-interface Kept extends Local {
-  /** Their chains. */
-  readonly ids: readonly string[];
-}
-
 /** Pods of this node, the chains that they share, and who has an address that several claim. */
 export class LocalPods {
-  readonly #locals = new Map<string, Kept>();
+  readonly #locals = new Map<string, Local>();
   readonly #claims = new Holders();
   readonly #peersAt: Holders;
   readonly #touch: Touch;
@@ -36,7 +31,13 @@ export class LocalPods {
     this.#peersAt = peersAt;
     this.#touch = touch;
     this.#tiers = new Shared((id) => touch(`tier/${id}`));
-    this.#chains = new Shared((id) => touch(`chain/${id}`));
+    this.#chains = new Shared((id, selection, there) => {
+      touch(`chain/${id}`);
+      for (const tier of tiersOf(selection)) {
+        if (there) this.#tiers.join(tierId(tier), tier);
+        else this.#tiers.leave(tierId(tier));
+      }
+    });
   }
 
   get(key: string): Local | undefined {
@@ -70,11 +71,15 @@ export class LocalPods {
 
   set(key: string, local: Local | undefined): void {
     const before = this.#locals.get(key);
-    const after = local && { ...local, ids: [local.ingress, local.egress].map(idOf) };
+    const after = local && {
+      ...local,
+      ingress: this.#join(local.ingress),
+      egress: this.#join(local.egress),
+    };
     if (after) this.#locals.set(key, after);
     else this.#locals.delete(key);
-    if (after) for (const selection of [after.ingress, after.egress]) this.#join(selection);
-    if (before) for (const selection of [before.ingress, before.egress]) this.#leave(selection);
+    this.#leave(before?.ingress);
+    this.#leave(before?.egress);
     if (after && before && sameDispatch(before, after)) return;
     this.#touch(`pod/${key}`);
     for (const ip of before?.ips ?? []) this.#claims.remove(ip, key);
@@ -117,26 +122,26 @@ export class LocalPods {
     return this.#locals.get(key)?.born.includes(ip) ?? false;
   }
 
-  #join(selection: Selection | undefined): void {
-    if (selection && this.#chains.join(selectionId(selection), selection)) {
-      for (const tier of tiersOf(selection)) this.#tiers.join(tierId(tier), tier);
-    }
+  /** Equal Selections become one object. */
+  #join(selection: Selection | undefined): Selection | undefined {
+    return selection && this.#chains.join(selectionId(selection), selection);
   }
 
   #leave(selection: Selection | undefined): void {
-    if (selection && this.#chains.leave(selectionId(selection))) {
-      for (const tier of tiersOf(selection)) this.#tiers.leave(tierId(tier));
-    }
+    const id = selection && this.#chains.idOf(selection);
+    if (id !== undefined) this.#chains.leave(id);
   }
 }
 
 /** Things with equal ids are one thing, which is there while somebody uses it. */
-class Shared<T> {
+class Shared<T extends object> {
   readonly #things = new Map<string, { readonly thing: T; users: number }>();
-  readonly #touch: (id: string) => void;
+  readonly #ids = new WeakMap<T, string>();
+  readonly #changed: (id: string, thing: T, there: boolean) => void;
 
-  constructor(touch: (id: string) => void) {
-    this.#touch = touch;
+  /** `changed`: one came, or it went. */
+  constructor(changed: (id: string, thing: T, there: boolean) => void) {
+    this.#changed = changed;
   }
 
   get(id: string): T | undefined {
@@ -147,30 +152,31 @@ class Shared<T> {
     return this.#things.keys();
   }
 
-  /** True for the first user. */
-  join(id: string, thing: T): boolean {
+  idOf(thing: T): string | undefined {
+    return this.#ids.get(thing);
+  }
+
+  /** Returns the one that is there. */
+  join(id: string, thing: T): T {
     const present = this.#things.get(id);
     if (present) {
       present.users++;
-      return false;
+      return present.thing;
     }
     this.#things.set(id, { thing, users: 1 });
-    this.#touch(id);
-    return true;
+    this.#ids.set(thing, id);
+    this.#changed(id, thing, true);
+    return thing;
   }
 
-  /** True for the last user. */
-  leave(id: string): boolean {
+  leave(id: string): void {
     const present = this.#things.get(id);
-    if (!present || --present.users > 0) return false;
+    if (!present || --present.users > 0) return;
     this.#things.delete(id);
-    this.#touch(id);
-    return true;
+    this.#changed(id, present.thing, false);
   }
 }
 
-const idOf = (selection: Selection | undefined): string => (selection ? selectionId(selection) : '');
-
-function sameDispatch(a: Kept, b: Kept): boolean {
-  return equal(a.ids, b.ids) && equal(a.ips, b.ips) && equal(a.born, b.born);
+function sameDispatch(a: Local, b: Local): boolean {
+  return a.ingress === b.ingress && a.egress === b.egress && equal(a.ips, b.ips) && equal(a.born, b.born);
 }
