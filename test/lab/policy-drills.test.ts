@@ -88,7 +88,7 @@ const rounds = (vigil: Vigil, n: number): Promise<void> => {
 test('policies, labels, namespaces and pods change beside them: not one wrong verdict', async () => {
   const { lab, vigil } = await guarded();
   await using _ = lab;
-  const watch = vigil();
+  using watch = vigil();
   for (let i = 0; i < 6; i++) {
     const other = policy(`other-${i}`, {
       podSelector: i % 2 === 0 ? {} : { matchLabels: { app: 'taker' } },
@@ -120,7 +120,7 @@ test('policies, labels, namespaces and pods change beside them: not one wrong ve
 test('agents restarted by SIGTERM and SIGKILL, and with the API server away: not one wrong verdict', async () => {
   const { lab, vigil } = await guarded();
   await using _ = lab;
-  const watch = vigil();
+  using watch = vigil();
   for (const how of ['term', 'kill'])
     for (const node of NODES) {
       await lab.fault('agent', node, how);
@@ -141,7 +141,7 @@ test('agents restarted by SIGTERM and SIGKILL, and with the API server away: not
 test('SIGKILL after every k-th kernel call while policies change: not one wrong verdict, and the change is done', async (t) => {
   const { lab, vigil } = await guarded();
   await using _ = lab;
-  const watch = vigil();
+  using watch = vigil();
   let deaths = 0;
   let survived = false;
   for (let k = 1; !survived && k <= MOST_CALLS; k++) {
@@ -169,7 +169,7 @@ test('SIGKILL after every k-th kernel call while policies change: not one wrong 
 test('other tables are flushed and deleted: ours stays, not one wrong verdict', async () => {
   const { lab, vigil } = await guarded();
   await using _ = lab;
-  const watch = vigil();
+  using watch = vigil();
   for (let i = 0; i < 5; i++) {
     const chain = 'add table inet foreign; add chain inet foreign c { type filter hook forward priority 5; }';
     await lab.run('n1', 'nft', chain);

@@ -52,6 +52,11 @@ export class Vigil {
     );
   }
 
+  /** However the test ends, the asking does. */
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+  }
+
   async #round(): Promise<void> {
     this.#rounds++;
     const at = Math.round(performance.now() - this.#begun);
