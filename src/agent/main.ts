@@ -34,6 +34,7 @@ import { OwnFacts } from './own-facts.ts';
 import { watchOwnNode } from './own-node.ts';
 import { OwnProblems } from './own-problems.ts';
 import { clusterTarget, cniPlace, machineTargets, openKernel, PLANNERS } from './parts.ts';
+import { policyTestRoutes } from './policy-test/test-policies.ts';
 import { Recheck } from './recheck.ts';
 import { Signal } from './signal.ts';
 import { VERSION } from './version.ts';
@@ -110,7 +111,12 @@ export async function runAgent(input: AgentInput): Promise<number> {
   const tell = (problems: readonly Problem[]) => own.set('denials', problems);
   const denials = startDenials({ world, clock, netlink: kernel.netfilter, log, registry, tell });
   changed.on(denials.update);
-  routes = { ...apiRoutes(view, clock), ...denials.routes, ...cniRoutes({ births, world, loop, forget }) };
+  routes = {
+    ...apiRoutes(view, clock),
+    ...denials.routes,
+    ...policyTestRoutes(world, client),
+    ...cniRoutes({ births, world, loop, forget }),
+  };
   own.set(
     'health',
     await openHealthPort(

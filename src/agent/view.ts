@@ -10,6 +10,7 @@ import type { AgentView } from './api.ts';
 import type { Loop } from './loop.ts';
 import type { Registry } from './metrics/registry.ts';
 import { pairStatuses } from './pairs.ts';
+import { policyStatus } from './policy-status.ts';
 import type { Signal } from './signal.ts';
 import { VERSION } from './version.ts';
 import type { Explain } from './why.ts';
@@ -74,5 +75,6 @@ function statusOf(input: ViewInput): Status {
     targets,
     problems: own.length === 0 ? problems : [...own, ...problems],
     ...pairStatuses(input.world),
+    policy: policyStatus(input.world),
   };
 }

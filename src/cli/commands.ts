@@ -12,6 +12,7 @@ import { type Command, EXIT, OUTPUT, SOCKET } from './command.ts';
 import { absolutePaths, clientOf, print, socketOf, stateDirOf, wantsJson } from './context.ts';
 import { denials } from './denials.ts';
 import type { Arguments, Flag } from './flags.ts';
+import { policy } from './policy.ts';
 import { driftText, planText, whyText } from './reports.ts';
 import { statusText } from './status.ts';
 import { paint } from './table.ts';
@@ -231,6 +232,7 @@ export const COMMANDS: readonly Command[] = [
   why,
   drift,
   denials,
+  policy,
   cleanup,
   installCni,
   version,

@@ -54,7 +54,7 @@ function helpOf(command: Command): string {
 function exitCodeOf(error: unknown): number {
   const code = error instanceof FairleadError ? error.code : '';
   if (code === 'no-answer') return EXIT.noAnswer;
-  return code === 'usage' || code === 'bad-settings' ? EXIT.usage : EXIT.failed;
+  return code === 'usage' || code === 'bad-settings' || code === 'bad-manifest' ? EXIT.usage : EXIT.failed;
 }
 
 /** A reader that has seen enough (`| head`) is not a mistake. */

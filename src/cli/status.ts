@@ -3,7 +3,13 @@ import { moment, paint, span, table } from './table.ts';
 
 /** `fairlead status` for people: the state, then what is not well, then the numbers. */
 export function statusText(status: Status, now: number): string {
-  const parts = [headline(status, now), sources(status, now), targets(status), pairs(status)];
+  const parts = [
+    headline(status, now),
+    policies(status),
+    sources(status, now),
+    targets(status),
+    pairs(status),
+  ];
   const bad = status.targets.flatMap((t) => t.rows.filter((row) => row.state !== 'done'));
   if (bad.length > 0) parts.push(rows(bad, now), held(bad));
   for (const target of status.targets) {
@@ -25,6 +31,23 @@ function headline(status: Status, now: number): string {
   const count = status.problems.length;
   const problems = count === 0 ? '' : `, ${paint('yellow', `${count} problem${count === 1 ? '' : 's'}`)}`;
   return `${paint('bold', `Node ${status.node}`)}: ${paint(style, status.state)}${problems}, agent ${status.version} up ${span(status.started, now)}${mtu}`;
+}
+
+/** More names than these are counted. */
+const NAMES = 5;
+
+function policies({ policy }: Status): string {
+  if (!policy) return '';
+  if (!policy.enabled) return `Policy: ${paint('yellow', 'not enforced')} (setting policy.enabled)`;
+  const { networkPolicies, clusterNetworkPolicies, inForce, pods, selected, invalid } = policy;
+  const all = `${networkPolicies} NetworkPolic${networkPolicies === 1 ? 'y' : 'ies'}, ${clusterNetworkPolicies} ClusterNetworkPolic${clusterNetworkPolicies === 1 ? 'y' : 'ies'}`;
+  const here = `${inForce} of them here, where ${selected} of ${pods} pods ${selected === 1 ? 'is' : 'are'} selected`;
+  const more = invalid.length > NAMES ? ` and ${invalid.length - NAMES} more` : '';
+  const bad =
+    invalid.length === 0
+      ? ''
+      : `; ${paint('red', 'invalid, so closed')}: ${invalid.slice(0, NAMES).join(', ')}${more}`;
+  return `Policy: ${all}, ${here}${bad}`;
 }
 
 function sources(status: Status, now: number): string {

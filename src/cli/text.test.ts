@@ -1,7 +1,8 @@
 /** What people read, as they read it (without colours: standard output of a test is no terminal). */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import type { Status } from '../model/api.ts';
+import type { Denial, Status } from '../model/api.ts';
+import { denialLine, denialsText } from './denials.ts';
 import { driftText, planText, whyText } from './reports.ts';
 import { statusText } from './status.ts';
 import { span, table } from './table.ts';
@@ -137,6 +138,60 @@ cannot read nft: cannot be read
 
 Node n5: has no InternalIP (add one)`,
   );
+});
+
+it('status says which policies there are, what they select here, and which of them are invalid', () => {
+  const policy = {
+    enabled: true,
+    networkPolicies: 12,
+    clusterNetworkPolicies: 1,
+    inForce: 3,
+    pods: 9,
+    selected: 5,
+    invalid: ['NetworkPolicy x/bad'],
+  };
+  const line = (changes: Partial<typeof policy>): string | undefined =>
+    statusText({ ...STATUS, policy: { ...policy, ...changes } }, NOW).split('\n\n')[1];
+  assert.equal(
+    line({}),
+    'Policy: 12 NetworkPolicies, 1 ClusterNetworkPolicy, 3 of them here, where 5 of 9 pods are selected; invalid, so closed: NetworkPolicy x/bad',
+  );
+  assert.equal(
+    line({ networkPolicies: 1, invalid: [], selected: 1 }),
+    'Policy: 1 NetworkPolicy, 1 ClusterNetworkPolicy, 3 of them here, where 1 of 9 pods is selected',
+  );
+  assert.match(
+    line({ invalid: Array.from({ length: 7 }, (_, i) => `NetworkPolicy x/${i}`) }) ?? '',
+    /x\/4 and 2 more$/,
+  );
+  assert.equal(line({ enabled: false }), 'Policy: not enforced (setting policy.enabled)');
+});
+
+it('denials are a table, or a line each', () => {
+  const denial: Denial = {
+    id: 1,
+    at: NOW - 1_000,
+    last: NOW,
+    count: 3,
+    kind: 'deny',
+    direction: 'ingress',
+    from: { ip: '10.0.0.1', node: 'n1' },
+    to: { ip: '10.244.1.5', pod: 'x/a' },
+    protocol: 'TCP',
+    port: 80,
+    policies: ['NetworkPolicy x/closed'],
+    text: 'no rule',
+  };
+  const audited: Denial = { ...denial, kind: 'audit', from: { ip: '192.0.2.1' }, protocol: 'ICMP', count: 1 };
+  const { port: _, ...icmp } = audited;
+  assert.equal(
+    denialsText([denial, icmp], NOW),
+    `AT        VERDICT  DIRECTION  FROM       TO   PORT    TIMES  BECAUSE
+11:59:59  denied   ingress    node n1    x/a  TCP 80  3      no rule
+11:59:59  audited  ingress    192.0.2.1  x/a  ICMP    1      no rule`,
+  );
+  assert.equal(denialLine(denial, NOW), '11:59:59 denied ingress TCP 80 node n1 → x/a (3 times): no rule');
+  assert.equal(denialsText([], NOW), 'Nothing was denied since the agent started.');
 });
 
 it('plan shows what is added, changed field by field, and removed', () => {

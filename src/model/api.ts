@@ -24,6 +24,22 @@ export interface Status {
   /** This node's transport towards each other node, with the reason. */
   readonly pairs: readonly PairStatus[];
   readonly podMtu: number | undefined;
+  readonly policy?: PolicyStatus;
+}
+
+/** Network policy on this node. */
+export interface PolicyStatus {
+  readonly enabled: boolean;
+  /** All that the API has. */
+  readonly networkPolicies: number;
+  readonly clusterNetworkPolicies: number;
+  /** Of those, how many select a pod of this node. */
+  readonly inForce: number;
+  /** Pods of this node that policies can select, and that some policy or the default deny selects. */
+  readonly pods: number;
+  readonly selected: number;
+  /** `NetworkPolicy x/a`: closed, because something in it cannot be used. */
+  readonly invalid: readonly string[];
 }
 
 export interface SourceStatus {
