@@ -1,6 +1,5 @@
 import type { Direction } from '../../../model/cluster/policy.ts';
 import { FAMILIES, type Family, familyOf } from '../../../model/net/ip.ts';
-import { outermost } from '../../nft/cidrs.ts';
 import { daddr, saddr } from '../../nft/field.ts';
 import { inSet, is } from '../../nft/match.ts';
 import { has, type Part } from '../../nft/rule.ts';
@@ -36,7 +35,7 @@ export function peerMatches(
   const selected = sets.flatMap((set) =>
     FAMILIES.map((family) => ({ parts: [inSet(end(family), addressSet(set, family))], family })),
   );
-  const prefixes = outermost(peers.flatMap(prefixesOf));
+  const prefixes = peers.flatMap(prefixesOf);
   const blocks = FAMILIES.map((family) =>
     blockMatches(
       prefixes.filter((prefix) => familyOf(prefix) === family),
