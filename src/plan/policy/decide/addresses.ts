@@ -30,7 +30,9 @@ export function podsAt(world: World, address: Ip): readonly Holder[] {
   if (own?.[0]?.rank === BORN) return own;
   const peers = peerPods(world).get(address);
   if (!own) return peers ?? NOBODY;
-  return peers ? [...own, ...peers] : own;
+  // A pod that was just given to our node may still be among the others.
+  const strangers = peers?.filter(({ pod }) => own.every((holder) => holder.pod.key !== pod.key)) ?? NOBODY;
+  return strangers.length > 0 ? [...own, ...strangers] : own;
 }
 
 /** Nodes that have this address, any of those that the API tells. */

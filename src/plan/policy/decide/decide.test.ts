@@ -258,6 +258,15 @@ test('hostNetwork and finished pods are nobody; what has no pod is unknown', () 
   assert.equal(ask(open, 'nobody', 'x/a'), '+unknown-pod | +default');
 });
 
+test('a pod in both tables is one, and an address in two hands is named by both', () => {
+  const store = storeOf({ policies: [DENY_INGRESS] });
+  store.put('peers', 'y/a', pod('y/a', 1, 21));
+  const text = () => decide(store.world, flow('y/a', 'x/a')).ingress?.text;
+  assert.match(text() ?? '', /allows TCP 80 from y\/a \(10\.244\.1\.21\)$/);
+  store.put('peers', 'y/z', pod('y/z', 2, 21, { ips: [ip('10.244.1.21')] }));
+  assert.match(text() ?? '', /from y\/a or y\/z \(10\.244\.1\.21\)$/);
+});
+
 test('a birth counts while its pod is there, and wins an address that changes hands', () => {
   const starting = pod('x/new', 1, 0, { ips: [], phase: 'Pending' });
   const store = storeOf({ policies: [DENY_INGRESS], pods: [starting] });
