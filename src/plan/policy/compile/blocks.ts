@@ -19,6 +19,20 @@ const MAPPED: Range = { first: 0xffff_0000_0000n, last: 0xffff_ffff_ffffn };
 export function prefixesOf(blocks: readonly Pick<BlockPeer, 'cidr' | 'except'>[]): readonly Cidr[] {
   const [first, ...others] = blocks;
   if (first && others.length === 0 && first.except.length === 0) return [first.cidr];
+  const text = blocks.map(({ cidr, except }) => [cidr, ...except].join(' ')).join();
+  const known = KNOWN.get(text);
+  if (known) return known;
+  const prefixes = compute(blocks);
+  if (KNOWN.size >= MOST) KNOWN.clear();
+  KNOWN.set(text, prefixes);
+  return prefixes;
+}
+
+/** Everything outside private networks, and the like: many policies say the same. A function of the text alone, up to a limit. */
+const KNOWN = new Map<string, readonly Cidr[]>();
+const MOST = 1_000;
+
+function compute(blocks: readonly Pick<BlockPeer, 'cidr' | 'except'>[]): readonly Cidr[] {
   return FAMILIES.flatMap((family) => {
     const ranges: Range[] = [];
     for (const { cidr, except } of blocks) {
