@@ -33,7 +33,7 @@ import { Registry } from './metrics/registry.ts';
 import { OwnFacts } from './own-facts.ts';
 import { watchOwnNode } from './own-node.ts';
 import { OwnProblems } from './own-problems.ts';
-import { clusterTarget, cniPlace, machineTargets, openKernel, PLANNERS } from './parts.ts';
+import { clusterTarget, cniPlace, machineTargets, openConnections, openKernel, PLANNERS } from './parts.ts';
 import { policyTestRoutes } from './policy-test/test-policies.ts';
 import { Recheck } from './recheck.ts';
 import { Signal } from './signal.ts';
@@ -98,7 +98,8 @@ export async function runAgent(input: AgentInput): Promise<number> {
   processMetrics(registry, started);
   const metrics = agentMetrics({ registry, clock, version: VERSION, status: () => loop.status() });
   const recheck = new Recheck({ world, reads: policyPlanner.reads, isPolicyRow });
-  const conntrack = conntrackTarget({ nl: kernel.netfilter, clock, judge: recheck });
+  const connections = openConnections();
+  const conntrack = conntrackTarget({ nl: connections, clock, judge: recheck });
   recheck.tell(conntrack.touch);
   const targets = [...machineTargets(kernel, values), conntrack, nodeStatus];
   const hooks = loopHooks(log, metrics, recheck);
@@ -107,7 +108,7 @@ export async function runAgent(input: AgentInput): Promise<number> {
   const explain = explainer({ world, client, loop, netlink: kernel.route, netfilter: kernel.netfilter });
   const about = { node, started, world, config: settings };
   const view = agentView({ ...about, loop, clock, registry, explain, changed, problems: () => own.list() });
-  const forget = (ips: readonly Ip[]) => forgetFlows(kernel.netfilter, new Set(ips));
+  const forget = (ips: readonly Ip[]) => forgetFlows(connections, new Set(ips));
   const tell = (problems: readonly Problem[]) => own.set('denials', problems);
   const denials = startDenials({ world, clock, netlink: kernel.netfilter, log, registry, tell });
   changed.on(denials.update);

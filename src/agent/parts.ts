@@ -16,7 +16,7 @@ import { fdbTarget } from '../targets/linux/fdb.ts';
 import { linkTarget } from '../targets/linux/link.ts';
 import { neighborTarget } from '../targets/linux/neighbor.ts';
 import { NETLINK_NETFILTER, NETLINK_ROUTE } from '../targets/linux/netlink/constants.ts';
-import { openNetlink } from '../targets/linux/netlink/socket.ts';
+import { type NetlinkSocketOptions, openNetlink } from '../targets/linux/netlink/socket.ts';
 import type { NetlinkTransport } from '../targets/linux/netlink/transport.ts';
 import { nexthopTarget } from '../targets/linux/nexthop.ts';
 import { nftTarget } from '../targets/linux/nft.ts';
@@ -37,9 +37,14 @@ export function openKernel(): Kernel {
   return { route: open(NETLINK_ROUTE, 'rtnetlink'), netfilter: open(NETLINK_NETFILTER, 'nfnetlink') };
 }
 
-function open(protocol: number, name: string): NetlinkTransport {
+/** The door to connection tracking, whose tables take the kernel long to walk. Throws `no-netlink`. */
+export function openConnections(): NetlinkTransport {
+  return open(NETLINK_NETFILTER, 'nfnetlink', { dumpsAside: true });
+}
+
+function open(protocol: number, name: string, options: NetlinkSocketOptions = {}): NetlinkTransport {
   try {
-    return openNetlink(protocol);
+    return openNetlink(protocol, options);
   } catch (error) {
     throw new FairleadError('no-netlink', `the kernel does not offer ${name}`, {
       hint: 'a sandboxed kernel cannot do the work of this agent',

@@ -1,4 +1,3 @@
-import type { Clock } from '../model/clock.ts';
 import { type Ip, tryIp } from '../model/net/ip.ts';
 import type { TargetName } from '../model/rows/row.ts';
 import type { SourceName, World } from '../model/world.ts';
@@ -6,11 +5,8 @@ import { countsForPolicy, ownName, podsAt } from '../plan/policy/decide/addresse
 import { decide } from '../plan/policy/decide/decide.ts';
 import type { Verdict } from '../plan/policy/flow.ts';
 import type { Decision } from '../reconcile/board.ts';
-import type { Target } from '../reconcile/target.ts';
-import { type Connection, conntrackTarget, type Denial, type FlowJudge } from '../targets/linux/conntrack.ts';
-import type { NetlinkTransport } from '../targets/linux/netlink/transport.ts';
+import type { Connection, Denial, FlowJudge } from '../targets/linux/conntrack.ts';
 import type { Touch } from '../targets/linux/touched.ts';
-import type { LoopHooks } from './loop.ts';
 
 export interface RecheckOptions {
   readonly world: World;
@@ -18,33 +14,6 @@ export interface RecheckOptions {
   readonly reads: readonly SourceName[];
   /** Whether a chain or set of this name is policies' (and not masquerading's, for one). */
   readonly isPolicyRow: (name: string) => boolean;
-}
-
-/** The target that ends what policies deny, and the loop's hooks with what it has to hear besides. `nl` speaks NETLINK_NETFILTER. */
-export function rechecking(
-  options: RecheckOptions & { readonly nl: NetlinkTransport; readonly clock: Clock },
-): { readonly target: Target<unknown>; hooks(others: LoopHooks): LoopHooks } {
-  const judge = new Recheck(options);
-  const target = conntrackTarget({ ...options, judge });
-  judge.tell((what) => target.touch(what));
-  return {
-    target: target as Target<unknown>,
-    hooks: (others) => ({
-      ...others,
-      decided(name, decisions, milliseconds) {
-        others.decided?.(name, decisions, milliseconds);
-        judge.decided(name, decisions);
-      },
-      torn(name, error, rows) {
-        others.torn?.(name, error, rows);
-        judge.torn(name);
-      },
-      planned(milliseconds, size) {
-        others.planned?.(milliseconds, size);
-        judge.planned();
-      },
-    }),
-  };
 }
 
 /** So many addresses of vanished pods are known at most; those of the oldest are forgotten. */

@@ -18,14 +18,14 @@ import {
   nested,
   u8,
 } from '../../src/targets/linux/netlink/attributes.ts';
-import { listFlows } from '../../src/targets/linux/netlink/conntrack/flows.ts';
+import { countFlows, listFlows } from '../../src/targets/linux/netlink/conntrack/flows.ts';
 import { listFlowsTouching } from '../../src/targets/linux/netlink/conntrack/touching.ts';
 import { NETLINK_NETFILTER } from '../../src/targets/linux/netlink/constants.ts';
 import { openNetlink } from '../../src/targets/linux/netlink/socket.ts';
 import { NetlinkError, type NetlinkTransport } from '../../src/targets/linux/netlink/transport.ts';
 import { nftTarget } from '../../src/targets/linux/nft.ts';
 
-const real = openNetlink(NETLINK_NETFILTER);
+const real = openNetlink(NETLINK_NETFILTER, { dumpsAside: true });
 after(() => real.close());
 const run = (command: string, ...args: string[]) =>
   execFileSync(command, args, { encoding: 'utf8', stdio: 'pipe' });
@@ -241,6 +241,12 @@ test('100,000 connections of others: few addresses cost little, and no look hold
     crowd.push(entry(`10.${10 + (i >> 16)}.${(i >> 8) & 255}.${i & 255}`, '10.244.9.9', 81));
   await insert(...crowd);
   await insert(entry('10.0.0.9', POD, 80), entry('fd00::9', POD6, 80));
+  assert.equal(await countFlows(real), 100_002);
+  for (const [few, some] of [
+    [new Set([POD]), new Set<Ip>()],
+    [new Set<Ip>(), new Set([POD])],
+  ] as const)
+    assert.equal((await listFlowsTouching(real, few, some)).length, 1, 'picked by the kernel');
   const target = conntrackTarget({ nl: real, clock: systemClock, judge: deniesPort80 });
   await target.observe();
   const timed = async (touch: () => void) => {

@@ -74,7 +74,7 @@ let pingsDenied = false;
 let gone: Ip | undefined;
 const closers: (() => void)[] = [];
 const downloads: Download[] = [];
-const nl = openNetlink(NETLINK_NETFILTER);
+const nl = openNetlink(NETLINK_NETFILTER, { dumpsAside: true });
 
 const judge: FlowJudge = {
   ready: true,

@@ -39,6 +39,12 @@ export interface SocketAddon {
   ): number;
   /** Bytes received, or -1 when it would block. With MSG_TRUNC the true length, which may exceed `into`. */
   recv(fd: number, into: Uint8Array, flags: number): number;
+  /**
+   * Sends `data`, unless it is empty, and receives into `into` (at least 64 KiB): the first datagram, waiting for it, and those that are there
+   * then, each beginning at a multiple of four bytes. All in another thread: for questions over which the kernel takes its time. Until it is
+   * settled, neither the buffers nor the descriptor may be touched. Rejects with EAGAIN when nothing came within SO_RCVTIMEO.
+   */
+  exchange(fd: number, data: Uint8Array, into: Uint8Array): Promise<number>;
   /** As `recv`, and the sender's address; `undefined` when it would block. */
   recvfrom(
     fd: number,

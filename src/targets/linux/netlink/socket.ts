@@ -48,12 +48,15 @@ const ANSWER_TIMEOUT_SECONDS = 10;
 const EVENTS_PER_TURN = 64;
 
 const DONE: NetlinkOutcome = { ok: true };
+const NOTHING = new Uint8Array();
 /** NLMSGERR_ATTR_MSG: the kernel's own words. */
 const EXTENDED_ACK = attributes({ words: [1, text] });
 
 export interface NetlinkSocketOptions {
   /** File of a network namespace; default: that of the calling thread at the time of each first use. */
   readonly namespace?: string;
+  /** Dumps are made in another thread: the kernel walks its table of connections for 12 ms even when it is empty. */
+  readonly dumpsAside?: boolean;
 }
 
 /** Opens a netlink protocol (NETLINK_ROUTE …). Throws `SocketError` when the kernel does not have it. */
@@ -70,6 +73,8 @@ class NetlinkSocket implements NetlinkTransport {
   readonly #buffer = Buffer.allocUnsafeSlow(256 * 1024);
   readonly #outgoing = Buffer.allocUnsafeSlow(BYTES_PER_SEND);
   readonly #changes: number;
+  /** What dumps in another thread are received into. */
+  readonly #aside: Buffer | undefined;
   #dumps: number | undefined;
   #lastDump: Promise<unknown> = Promise.resolve();
   #sequence = 0;
@@ -78,6 +83,7 @@ class NetlinkSocket implements NetlinkTransport {
   constructor(protocol: number, options: NetlinkSocketOptions) {
     this.#protocol = protocol;
     this.#namespace = options.namespace;
+    if (options.dumpsAside) this.#aside = Buffer.allocUnsafeSlow(256 * 1024);
     this.#changes = this.#open();
     this.port = this.#addon.getsockname(this.#changes).readUInt32LE(4);
   }
@@ -157,8 +163,12 @@ class NetlinkSocket implements NetlinkTransport {
     this.#closed = true;
     for (const subscription of [...this.#subscriptions]) subscription.close();
     this.#addon.close(this.#changes);
-    if (this.#dumps !== undefined) this.#addon.close(this.#dumps);
+    const dumps = this.#dumps;
     this.#dumps = undefined;
+    if (dumps === undefined) return;
+    // The other thread may still use it.
+    if (this.#aside) void this.#lastDump.then(() => this.#addon.close(dumps));
+    else this.#addon.close(dumps);
   }
 
   #open(): number {
@@ -283,11 +293,14 @@ class NetlinkSocket implements NetlinkTransport {
     read: (reply: NetlinkMessage) => T | undefined,
   ): Promise<T[] | undefined> {
     this.#dumps ??= this.#open();
+    const fd = this.#dumps;
     const data = this.#join([message], 0, 1, false);
     // A dump ends with NLMSG_DONE; an acknowledgement besides would be one more.
     data.writeUInt16LE(data.readUInt16LE(6) & ~NLM_F_ACK, 6);
     const sequence = this.#sequence;
-    this.#addon.send(this.#dumps, data, 0, data.length, 0);
+    if (!this.#aside) this.#addon.send(fd, data, 0, data.length, 0);
+    // Others may send from the shared buffer before the other thread does.
+    let question: Uint8Array = this.#aside ? Buffer.from(data) : NOTHING;
     const results: T[] = [];
     let interrupted = false;
     let done = false;
@@ -304,15 +317,25 @@ class NetlinkSocket implements NetlinkTransport {
       }
     };
     for (let sliceEnd = performance.now() + DUMP_SLICE; !done; ) {
-      const length = this.#receive(this.#dumps, 0);
+      const buffer = this.#aside ?? this.#buffer;
+      const length = this.#aside ? await this.#exchange(fd, question, buffer) : this.#receive(fd, 0);
+      question = NOTHING;
       if (length < 0) throw new AmbiguousError(`no answer to a dump within ${ANSWER_TIMEOUT_SECONDS} s`);
-      eachMessage(this.#buffer, length, take);
+      eachMessage(buffer, length, take);
       if (!done && performance.now() > sliceEnd) {
         await nextTurn();
         sliceEnd = performance.now() + DUMP_SLICE;
       }
     }
     return interrupted ? undefined : results;
+  }
+
+  async #exchange(fd: number, question: Uint8Array, into: Buffer): Promise<number> {
+    try {
+      return await this.#addon.exchange(fd, question, into);
+    } catch (error) {
+      throw new AmbiguousError('answers of the kernel were lost', error);
+    }
   }
 
   /** A request on a socket of its own. Its answer is there when `send` returns. */

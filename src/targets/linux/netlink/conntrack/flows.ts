@@ -20,7 +20,9 @@ import { BadNetlink } from '../writer.ts';
 const NFNL_SUBSYS_CTNETLINK = 1;
 const IPCTNL_MSG_CT_GET = (NFNL_SUBSYS_CTNETLINK << 8) | 1;
 const IPCTNL_MSG_CT_DELETE = (NFNL_SUBSYS_CTNETLINK << 8) | 2;
+const IPCTNL_MSG_CT_GET_STATS = (NFNL_SUBSYS_CTNETLINK << 8) | 5;
 const NFGEN_HEADER = 4;
+const FAMILY_NUMBERS = { ipv4: AF_INET, ipv6: AF_INET6, both: AF_UNSPEC } as const;
 /** IPS_SRC_NAT and IPS_DST_NAT of nf_conntrack_common.h */
 const SRC_NAT = 1 << 4;
 const DST_NAT = 1 << 5;
@@ -93,16 +95,30 @@ export interface Flow {
 
 /** All entries of both families. */
 export function listFlows(nl: NetlinkTransport): Promise<Flow[]> {
-  return nl.dump(encode(IPCTNL_MSG_CT_GET, NLM_F_REQUEST | NLM_F_DUMP, header(AF_UNSPEC)), flowOf);
+  return readFlows(nl, 'both', flowOf);
 }
 
-/** What `read` makes of the entries of one family. */
+/** CTA_STATS_GLOBAL_… */
+const STATS = attributes({ entries: [1, be32] });
+
+/** How many entries there are. */
+export async function countFlows(nl: NetlinkTransport): Promise<number> {
+  const read = (reply: NetlinkMessage) =>
+    STATS.read(reply.bytes, afterHeader(reply, NFGEN_HEADER), reply.end, {}).entries;
+  const [entries = 0] = await nl.request(
+    encode(IPCTNL_MSG_CT_GET_STATS, NLM_F_REQUEST, header(AF_UNSPEC)),
+    read,
+  );
+  return entries;
+}
+
+/** What `read` makes of the entries of one family, or of both. */
 export function readFlows<T>(
   nl: NetlinkTransport,
-  family: Family,
+  family: Family | 'both',
   read: (reply: NetlinkMessage) => T | undefined,
 ): Promise<T[]> {
-  const head = header(family === 'ipv4' ? AF_INET : AF_INET6);
+  const head = header(FAMILY_NUMBERS[family]);
   return nl.dump(encode(IPCTNL_MSG_CT_GET, NLM_F_REQUEST | NLM_F_DUMP, head), read);
 }
 
