@@ -83,7 +83,7 @@ test('what would change, as people read it', async () => {
     `NetworkPolicy shop/web: new, selects shop/web-1 and 2 like it
 
 closes shop/web-1 and 2 like it, shop/report-1 and 1 like it, outside (198.51.100.77) → shop/web-1 and 2 like it
-    other TCP, UDP, SCTP, other protocols
+    other TCP, UDP, SCTP, ICMP and others
     no ingress rule of NetworkPolicy shop/web allows it
 
 1 to close, 0 to open, 0 that audit mode would tell`,

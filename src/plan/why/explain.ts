@@ -117,7 +117,10 @@ function withPolicies(
   const { egress, ingress, denied } = policyLeg({ world, own: self.name, source, target, from, to }, traffic);
   const [start, ...rest] = leg.steps;
   const last = rest.at(-1)?.at === target.title ? rest.splice(-1) : [];
-  const steps = [...(start ? [start] : []), ...egress, ...rest, ...ingress, ...last];
+  // Where a packet is denied its way ends.
+  const isDenied = (steps: readonly PathStep[]) => steps.some(({ policy }) => policy?.allowed === false);
+  const steps = [...(start ? [start] : []), ...egress];
+  if (!isDenied(egress)) steps.push(...rest, ...ingress, ...(isDenied(ingress) ? [] : last));
   return { steps, reachable: denied ? 'no' : leg.reachable };
 }
 

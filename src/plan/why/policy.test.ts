@@ -84,6 +84,20 @@ test('denied is not reachable, though the path is there', () => {
   });
 });
 
+test('where a packet is denied its way ends', () => {
+  const ends = (world: ReturnType<typeof worldOf>, to: string) =>
+    explainPath(world, 'a', to, parseTraffic('icmp')).steps.map((step) => step.policy?.direction ?? step.at);
+  const [from, bridge] = ['pod default/a', 'node n1'];
+  assert.deepEqual(ends(worldOf(CLOSED_TO_ALL_BUT_A), 'b').slice(0, 5), [
+    from,
+    'egress',
+    bridge,
+    'ingress',
+    from,
+  ]);
+  assert.deepEqual(ends(worldOf({ egress: [] }), '10.244.2.5'), [from, 'egress']);
+});
+
 test("another node's end is judged by what is known, and its rules are not asked", () => {
   const world = worldOf({ pods: app('c'), ingress: [] });
   const { steps, lines } = ask(world, 'default/a', '10.244.2.5', 'udp/53');

@@ -79,7 +79,7 @@ const DB = policy('shop/db', { pods: is('app', 'db'), ingress: [fromWeb] });
 test('what a new policy closes, pods of one kind once, and what stays is not told', () => {
   const result = run(storeOf().world, { networkPolicies: [DB] });
   assert.deepEqual(lines(result), [
-    'closes shop/web-1 and 1 like it → shop/db: other TCP, UDP, SCTP, other protocols (no ingress rule of NetworkPolicy shop/db allows it)',
+    'closes shop/web-1 and 1 like it → shop/db: other TCP, UDP, SCTP, ICMP and others (no ingress rule of NetworkPolicy shop/db allows it)',
     'closes other/client, outside (198.51.100.77) → shop/db: everything (no ingress rule of NetworkPolicy shop/db allows it)',
   ]);
   assert.deepEqual(result.policies, [

@@ -39,5 +39,5 @@ export function trafficOf(ports: readonly PolicyPort[], destination: Pod | undef
     const label = ranges.length === 0 ? protocol : `other ${protocol}`;
     if (rest !== undefined) found.push({ label, protocol, port: rest });
   }
-  return [...found, { label: 'other protocols', protocol: UNNAMED }];
+  return [...found, { label: 'ICMP and others', protocol: UNNAMED }];
 }
