@@ -217,6 +217,13 @@ test('audit tells and lets pass; a counter says which rule denied', async () => 
   assert.equal(packets('policy-denied-egress/admin/no-remote/1'), 1);
 });
 
+test('a refused packet is counted once', async () => {
+  await program(policyTable({ denied: 'reject' }));
+  for (const protocol of ['tcp', 'udp'] as const)
+    assert.equal(await net.ask('outside', ADDRESS.a.ipv4, protocol, 8080, PATIENCE), 'rejected');
+  assert.equal(packets('policy-denied-ingress'), 2);
+});
+
 test('an ended connection stays ended from the other side, and each packet keeps it so', async () => {
   await program(policyTable({}));
   const { b, outside } = ADDRESS;

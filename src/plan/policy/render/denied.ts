@@ -2,7 +2,7 @@
 import type { Config } from '../../../model/cluster/config.ts';
 import { DIRECTIONS, type Direction } from '../../../model/cluster/policy.ts';
 import type { NftRule } from '../../../model/rows/nft.ts';
-import { rule } from '../../nft/rule.ts';
+import { has, rule } from '../../nft/rule.ts';
 import { accept, counter, drop, limit, log, rejectProhibited, rejectReset } from '../../nft/statement.ts';
 import type { CompiledPolicy, CompiledRule } from '../compiled.ts';
 import { auditChain, deniedChain, denyRuleChain, unknownChain } from './names.ts';
@@ -56,5 +56,5 @@ function told({ logGroup, logRate }: Settings, prefix: string): NftRule[] {
 function refusal({ denied }: Settings): NftRule[] {
   const why = 'no NetworkPolicy allows it';
   if (denied === 'drop') return [rule([counter, drop], why)];
-  return [rule([counter, rejectReset], why), rule([counter, rejectProhibited], why)];
+  return [rule([has('tcp'), counter, rejectReset], why), rule([counter, rejectProhibited], why)];
 }
