@@ -6,7 +6,7 @@ export interface NodeSpec {
   readonly generation?: number;
 }
 
-type Json = Record<string, unknown>;
+export type Json = Record<string, unknown>;
 
 export const nodeName = (index: number): string => `node-${String(index).padStart(5, '0')}`;
 
@@ -121,4 +121,10 @@ function managedFields(manager: string, fields: number): Json {
     fieldsType: 'FieldsV1',
     fieldsV1: { 'f:status': Object.fromEntries(entries) },
   };
+}
+
+/** `nodes` Nodes and `pods` Pods on them. */
+export function* nodesAndPods(nodes: number, pods: number): Iterable<Json> {
+  for (let i = 0; i < nodes; i++) yield nodeObject({ index: i });
+  for (let i = 0; i < pods; i++) yield podObject(i, nodes);
 }

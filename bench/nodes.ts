@@ -6,20 +6,14 @@
  * Runs in a network and mount namespace of its own. `--peer CMD` measures another agent on the same objects in the same way; in CMD
  * {kubeconfig} {node} {link} {dir} are filled in, and NODE_NAME is set. A peer is measured by its IPv4 routes.
  */
-import { type ChildProcess, fork, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
-import { Agent, request } from 'node:https';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { quantile, quiet, Stage, underlay } from './agent-run.ts';
 import { nodeName, nodeObject, podCidrs } from './cluster.ts';
 import { cpuSeconds, rssMegabytes } from './process-cost.ts';
 import { ip, until } from './tools.ts';
 import { type KernelWatch, watchKernel } from './watch-kernel.ts';
 
-const LINK = 'eth0';
 /** Between two changes. */
 const PAUSE_MS = 20;
 const { values } = parseArgs({
@@ -53,7 +47,6 @@ interface Contender {
   readonly families: number;
 }
 
-const agent = new Agent({ keepAlive: true, rejectUnauthorized: false });
 const contenders: Contender[] = [
   {
     name: 'fairlead',
@@ -74,34 +67,14 @@ for (const size of values.nodes.split(',').map(Number)) {
     print(contender, size, runs);
   }
 }
-agent.destroy();
-
-/** The node's own link, in a subnet that holds every node, so that layer2 would work too. */
-function underlay(): void {
-  ip(
-    'link set lo up',
-    `link add ${LINK} type veth peer name wire`,
-    'link set wire up',
-    `link set ${LINK} up`,
-  );
-  ip(`addr add 198.18.0.2/15 dev ${LINK}`, `-6 addr add 2001:2::2/48 dev ${LINK} nodad`);
-}
 
 async function measure(contender: Contender, size: number): Promise<Measured> {
-  const dir = mkdtempSync(join(tmpdir(), 'fairlead-bench-'));
-  const kubeconfig = join(dir, 'kubeconfig');
-  // Its garbage must not look like the agent's latency: it has room for all of a run.
-  const execArgv = ['--min-semi-space-size=128', '--max-semi-space-size=128'];
-  const api = fork(join(import.meta.dirname, 'api-process.ts'), [String(size), values.pods, kubeconfig], {
-    execArgv,
-  });
+  const stage = new Stage('nodes', size, values.pods);
   const kernel = watchKernel();
-  let child: ChildProcess | undefined;
   try {
-    const [server] = (await once(api, 'message')) as [{ url: string; token: string }];
+    await stage.ready();
     const begun = performance.now();
-    child = start(contender.command, { kubeconfig, node: nodeName(0), link: LINK, dir });
-    const pid = child.pid ?? 0;
+    const pid = stage.start(contender.command);
     const rows = (size - 1) * contender.families;
     await until(`${rows} routes`, () => kernel.podRoutes.size >= rows, 120_000);
     const cold = {
@@ -111,42 +84,30 @@ async function measure(contender: Contender, size: number): Promise<Measured> {
     };
     await until('quiet', quiet(pid), 60_000);
     const rss = rssMegabytes(pid);
+    await stage.written('nodes');
     const before = cpuSeconds(pid);
-    const { latencies, done } = await changes(server, kernel, size, contender.families);
-    const written = await creations(api);
+    const { latencies, done } = await changes(stage, kernel, size, contender.families);
+    const cpuPerChange = ((cpuSeconds(pid) - before) * 1000) / latencies.length;
+    // Each change wrote two events: the Node went, and came.
+    const written = (await stage.written('nodes')).filter((_, i) => i % 2 === 1);
     const fromEvent = done.map((at, i) => at - (written[i] ?? Number.NaN));
     if (kernel.lost) console.log('notifications were lost: do not trust the figures below');
-    const cpuPerChange = ((cpuSeconds(pid) - before) * 1000) / latencies.length;
     const [p50, p99] = [quantile(latencies, 0.5), quantile(latencies, 0.99)];
     const [p50Event, p99Event] = [quantile(fromEvent, 0.5), quantile(fromEvent, 0.99)];
     return { ...cold, rss, p50, p99, p50Event, p99Event, cpuPerChange };
   } catch (error) {
-    console.error(readFileSync(join(dir, 'log'), 'utf8').slice(-3000));
+    console.error(stage.log().slice(-3000));
     throw error;
   } finally {
-    child?.kill('SIGKILL');
-    api.kill('SIGKILL');
+    stage.close();
     kernel.close();
     sweep();
-    rmSync(dir, { recursive: true, force: true });
   }
-}
-
-function start(command: string, names: Readonly<Record<string, string>>): ChildProcess {
-  const argv = command
-    .split(' ')
-    .map((word) => word.replace(/\{(\w+)\}/g, (all, name: string) => names[name] ?? all));
-  const [program = '', ...args] = argv;
-  const log = openSync(join(names.dir ?? '', 'log'), 'w');
-  return spawn(program, args, {
-    stdio: ['ignore', log, log],
-    env: { ...process.env, NODE_NAME: names.node },
-  });
 }
 
 /** Moves one Node after another to new pod prefixes: deleted and made again, from just before its making is asked for to its last route. */
 async function changes(
-  server: { url: string; token: string },
+  stage: Stage,
   kernel: KernelWatch,
   size: number,
   families: number,
@@ -158,61 +119,19 @@ async function changes(
     const generation = 1 + Math.floor(i / (size - 1));
     const old = podCidrs({ index, generation: generation - 1 }).slice(0, families);
     const wanted = podCidrs({ index, generation }).slice(0, families);
-    await call(server, 'DELETE', `/api/v1/nodes/${nodeName(index)}`);
+    await stage.call('DELETE', `/api/v1/nodes/${nodeName(index)}`);
     await kernel.settled(old, false);
     // A change of its own, not the tail of the one before.
     await setTimeout(PAUSE_MS);
     const body = JSON.stringify(nodeObject({ index, generation }));
     const begun = performance.now();
-    await call(server, 'POST', '/api/v1/nodes', body);
+    await stage.call('POST', '/api/v1/nodes', body);
     await kernel.settled(wanted, true);
     const end = Math.max(...wanted.map((prefix) => kernel.podRoutes.get(prefix) ?? 0));
     latencies.push(end - begun);
     done.push(end);
   }
   return { latencies, done };
-}
-
-/** When the API server wrote each new Node to its watches, as `performance.now` of this process. */
-async function creations(api: ChildProcess): Promise<number[]> {
-  performance.now();
-  const apart = Number(process.hrtime.bigint()) / 1e6 - performance.now();
-  api.send('created');
-  const [times] = (await once(api, 'message')) as [string[]];
-  return times.map((time) => Number(BigInt(time)) / 1e6 - apart);
-}
-
-/** True once a process used no CPU for half a second. */
-function quiet(pid: number): () => boolean {
-  let [cpu, since] = [-1, performance.now()];
-  return () => {
-    const now = cpuSeconds(pid);
-    if (now - cpu > 0.02) [cpu, since] = [now, performance.now()];
-    return performance.now() - since > 500;
-  };
-}
-
-function call(
-  server: { url: string; token: string },
-  method: string,
-  path: string,
-  payload = '',
-): Promise<void> {
-  const headers = {
-    authorization: `Bearer ${server.token}`,
-    'content-type': 'application/json',
-    'content-length': Buffer.byteLength(payload),
-  };
-  return new Promise((resolve, reject) => {
-    const sent = request(`${server.url}${path}`, { method, agent, headers }, (response) => {
-      response.resume().once('end', () => {
-        if ((response.statusCode ?? 500) < 300) resolve();
-        else reject(new Error(`${method} ${path}: HTTP ${response.statusCode}`));
-      });
-    });
-    sent.once('error', reject);
-    sent.end(payload);
-  });
 }
 
 /** Takes away what an agent left, so that the next one starts clean: routes that are not the link's own, and its devices. */
@@ -246,9 +165,4 @@ function print(contender: Contender, size: number, runs: readonly Measured[]): v
       median((m) => m.cpuPerChange, 1, 7),
     ].join(' '),
   );
-}
-
-function quantile(numbers: readonly number[], q: number): number {
-  const sorted = [...numbers].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] ?? Number.NaN;
 }

@@ -24,6 +24,11 @@ const BENCHES: Readonly<Record<string, Bench>> = {
     namespaced: true,
     smoke: ['--nodes', '50,300', '--runs', '1', '--changes', '20'],
   },
+  policy: {
+    about: 'network policy at cluster size, by what happens to packets, or any other agent with --peer CMD',
+    namespaced: true,
+    smoke: ['--policies', '100', '--runs', '1', '--changes', '10'],
+  },
   kube: { about: 'the Kubernetes sources with many pods', smoke: ['5000'] },
   throughput: {
     about: 'a TCP flow between pods against the same path by hand',
