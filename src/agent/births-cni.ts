@@ -43,9 +43,29 @@ class CniFault extends Error {
   }
 }
 
+/** One run at a time, because each of them walks the whole table of connections: whoever comes meanwhile shares the next. */
+function gathered(forget: NonNullable<CniOptions['forget']>): NonNullable<CniOptions['forget']> {
+  let running: Promise<unknown> = Promise.resolve();
+  let next: { readonly ips: Set<Ip>; readonly done: Promise<void> } | undefined;
+  return (ips) => {
+    if (!next) {
+      const group = new Set<Ip>();
+      const done = running.then(() => {
+        next = undefined;
+        return forget([...group]);
+      });
+      running = done.catch(() => undefined);
+      next = { ips: group, done };
+    }
+    for (const ip of ips) next.ips.add(ip);
+    return next.done;
+  };
+}
+
 /** What the CNI plugin asks (`src/cni-plugin/fairlead.c`). Status 200 carries what it prints, 422 the error object that it fails with. */
 export function cniRoutes(options: CniOptions): Routes {
-  return { 'POST /v1/cni': (request) => answer(options, request) };
+  const shared = options.forget ? { ...options, forget: gathered(options.forget) } : options;
+  return { 'POST /v1/cni': (request) => answer(shared, request) };
 }
 
 async function answer(options: CniOptions, request: Request): Promise<Reply> {

@@ -92,7 +92,11 @@ function rig(t: TestContext) {
     births.load();
     const targets = fakeTargets(machine);
     const loop = new Loop({ store, planners: [planner], targets, clock, random: seeded(1) });
-    const forget = async (ips: readonly string[]) => void forgotten.push(...ips);
+    const forget = async (ips: readonly string[]) => {
+      forgotten.push(ips.join(' '));
+      if (ips.includes('10.244.1.66')) throw new Error('ENOBUFS');
+      await new Promise<void>((resolve) => void clock.after(5, resolve));
+    };
     const route = cniRoutes({ births, world, loop, forget })['POST /v1/cni'];
     assert.ok(route);
     loop.onChange(() => births.review());
@@ -143,6 +147,32 @@ test('ADD answers with the result before it once the rows of the pod are in the 
   assert.deepEqual(add.reply, { json: given('10.244.1.7').prevResult });
   assert.deepEqual(forgotten, ['10.244.1.7']);
   assert.deepEqual(machine.faults.unconsumed(), []);
+});
+
+test('births at the same time share what looks through all connections; it failing is told to each of them', async (t) => {
+  const { clock, forgotten, start } = rig(t);
+  const { store, begin } = start();
+  await clock.advance(100);
+  const names = ['a', 'b', 'c', 'd'];
+  for (const name of names) store.put('pods', `x/${name}`, pod(name));
+  await clock.advance(100);
+  const adds = names.map((name, i) => begin('ADD', name, given(`10.244.1.${i + 2}`)));
+  await clock.advance(200);
+  assert.deepEqual(
+    adds.map(({ reply }) => reply?.status ?? (reply && 200)),
+    [200, 200, 200, 200],
+  );
+  assert.ok(forgotten.length <= 2, forgotten.join());
+  assert.deepEqual(forgotten.join(' ').split(' ').sort(), [
+    '10.244.1.2',
+    '10.244.1.3',
+    '10.244.1.4',
+    '10.244.1.5',
+  ]);
+  store.put('pods', 'x/e', pod('e'));
+  const add = begin('ADD', 'e', given('10.244.1.66'));
+  await clock.advance(100);
+  assert.match(wordsOf(add.reply).details, /ENOBUFS/);
 });
 
 test("another row's failure holds up nobody else", async (t) => {
