@@ -133,6 +133,7 @@ export const builtIn: readonly Resource[] = [
 /** What is served now: the built-in table and what CRDs added. */
 export class Resources {
   readonly #byPath = new Map<string, Resource>();
+  #onDrop: (r: Resource) => void = () => {};
 
   constructor() {
     for (const r of builtIn) this.add(r);
@@ -142,8 +143,14 @@ export class Resources {
     this.#byPath.set(`${apiVersion(r)}/${r.plural}`, r);
   }
 
+  /** Told of every resource that is served no more. */
+  onDrop(listener: (r: Resource) => void): void {
+    this.#onDrop = listener;
+  }
+
   drop(r: Resource): void {
     this.#byPath.delete(`${apiVersion(r)}/${r.plural}`);
+    this.#onDrop(r);
   }
 
   get(groupVersion: string, plural: string): Resource | undefined {

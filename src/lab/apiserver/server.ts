@@ -181,6 +181,9 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Ap
     token,
     bookmarkMs: options.bookmarkMs ?? 60_000,
   });
+  resources.onDrop((dropped) => {
+    for (const watch of [...handler.watches]) if (watch.resource === dropped) watch.end();
+  });
   server.on('request', (request, response) => void handler.handle(request, response));
   await door.open();
 

@@ -95,6 +95,13 @@ describe('ClusterNetworkPolicy: what we keep of it', () => {
     assert.deepEqual(all, { namespaces: EVERYTHING, pods: EVERYTHING });
   });
 
+  test('host bits of networks mean nothing, as the API server has it', () => {
+    const egress = [{ action: 'Deny', to: [{ networks: ['10.1.2.3/8', 'FD00:1::1/32'] }] }];
+    const policy = project({ ...base, egress });
+    assert.deepEqual(policy.problems, []);
+    assert.deepEqual(policy.egress[0]?.peers, [{ kind: 'networks', cidrs: ['10.0.0.0/8', 'fd00:1::/32'] }]);
+  });
+
   test('priorities 0 and 1000 are in range', () => {
     for (const priority of [0, 1000]) assert.equal(project({ ...base, priority }).priority, priority);
   });
@@ -156,7 +163,6 @@ describe('ClusterNetworkPolicy: a rule that cannot be read accepts nothing, or d
       to({ networks: ['10.0.0.0/8', 'x'] }),
       'spec.egress[0].to[1].networks[1]: "x" is not a prefix',
     ],
-    ['host bits', to({ networks: ['10.0.0.1/8'] }), 'networks[0]: "10.0.0.1/8" has host bits set'],
     [
       'a v4-mapped prefix',
       to({ networks: ['::ffff:10.0.0.0/24'] }),

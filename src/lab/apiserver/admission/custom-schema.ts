@@ -88,7 +88,7 @@ function walkList(value: Json[], schema: JsonObject, path: string, causes: Cause
   if (typeof maxItems === 'number' && value.length > maxItems) {
     causes.push({
       reason: 'FieldValueTooMany',
-      message: `Too many: ${value.length}: must have at most ${maxItems} items`,
+      message: `Too many: ${value.length}: must have at most ${maxItems} ${maxItems === 1 ? 'item' : 'items'}`,
       field: path,
     });
   }
@@ -111,5 +111,26 @@ function walkObject(value: JsonObject, schema: JsonObject, path: string, causes:
   for (const key of list(schema.required)) {
     if (value[text(key)] === undefined) causes.push(required(`${path}.${text(key)}`));
   }
+  checkSize(Object.keys(value).length, schema, path, causes);
   return value;
+}
+
+/** Counted after pruning: an object whose only field is not known is empty. */
+function checkSize(
+  size: number,
+  { minProperties, maxProperties }: JsonObject,
+  path: string,
+  causes: Cause[],
+): void {
+  if (typeof minProperties === 'number' && size < minProperties) {
+    causes.push(wrong(path, size, `${path} in body should have at least ${minProperties} properties`));
+  }
+  if (typeof maxProperties === 'number' && size > maxProperties) {
+    const items = maxProperties === 1 ? 'item' : 'items';
+    causes.push({
+      reason: 'FieldValueTooMany',
+      message: `Too many: ${size}: must have at most ${maxProperties} ${items}`,
+      field: path,
+    });
+  }
 }

@@ -1,6 +1,7 @@
-import { ensure, type JsonObject, list, meta, objects, sub, text } from '../json.ts';
-import { type Cause, notAllowed, required, unsupported, wrong } from '../status.ts';
+import { ensure, meta, objects, sub, text } from '../json.ts';
+import { required, unsupported, wrong } from '../status.ts';
 import type { Admission } from './admission.ts';
+import { networkPolicies } from './network-policies.ts';
 import { podSpecDefaults, podSpecFaults, pods } from './pods.ts';
 
 const namespaces: Admission = {
@@ -16,46 +17,6 @@ const namespaces: Admission = {
     namespace.spec = sub(old, 'spec');
   },
 };
-
-function policyDefaults(policy: JsonObject): void {
-  const spec = ensure(policy, 'spec');
-  spec.podSelector ??= {};
-  const egress = list(spec.egress).length > 0;
-  if (list(spec.policyTypes).length === 0) spec.policyTypes = egress ? ['Ingress', 'Egress'] : ['Ingress'];
-  for (const rule of [...objects(spec.ingress), ...objects(spec.egress)]) {
-    for (const port of objects(rule.ports)) port.protocol ??= 'TCP';
-  }
-}
-
-function peerFaults(policy: JsonObject): Cause[] {
-  const causes: Cause[] = [];
-  const check = (rules: JsonObject[], side: string, direction: string): void => {
-    rules.forEach((rule, i) => {
-      const where = `spec.${direction}[${i}]`;
-      objects(rule[side]).forEach((peer, p) => {
-        const at = `${where}.${side}[${p}]`;
-        if (Object.keys(peer).length === 0) causes.push(required(at, 'must specify a peer'));
-        if (peer.ipBlock !== undefined && Object.keys(peer).length > 1) {
-          causes.push(notAllowed(at, 'may not specify both ipBlock and another peer'));
-        }
-      });
-      objects(rule.ports).forEach((port, p) => {
-        const protocols = ['SCTP', 'TCP', 'UDP'];
-        if (!protocols.includes(text(port.protocol))) {
-          causes.push(unsupported(`${where}.ports[${p}].protocol`, port.protocol, protocols));
-        }
-        if (typeof port.port === 'number' && (port.port < 1 || port.port > 65535)) {
-          causes.push(
-            wrong(`${where}.ports[${p}].port`, port.port, 'must be between 1 and 65535, inclusive'),
-          );
-        }
-      });
-    });
-  };
-  check(objects(sub(policy, 'spec').ingress), 'from', 'ingress');
-  check(objects(sub(policy, 'spec').egress), 'to', 'egress');
-  return causes;
-}
 
 const workload: Admission = {
   create(object) {
@@ -136,12 +97,6 @@ const secrets: Admission = {
   },
 };
 secrets.update = (secret, _old, context) => secrets.create?.(secret, context);
-
-const networkPolicies: Admission = {
-  create: policyDefaults,
-  update: policyDefaults,
-  validate: peerFaults,
-};
 
 const events: Admission = {
   validate(event) {

@@ -43,7 +43,8 @@ function nameFault(r: Resource, name: string): string | undefined {
   return subdomainFault(name);
 }
 
-function qualifiedNameFault(key: string): string | undefined {
+/** Why a text cannot be the key of a label; undefined when it can. */
+export function qualifiedNameFault(key: string): string | undefined {
   const [name = '', prefix, more] = key.split('/').reverse();
   if (more !== undefined) return 'a valid label key has at most one slash';
   if (prefix !== undefined && subdomainFault(prefix) !== undefined)

@@ -71,6 +71,10 @@ export class WatchStream {
     this.#response = response;
   }
 
+  get resource(): Resource {
+    return this.#request.resource;
+  }
+
   /** Throws a StatusError before anything is sent when the options are wrong. */
   async run(): Promise<void> {
     const { store, query, resource, selection, view } = this.#request;
