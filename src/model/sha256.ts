@@ -1,5 +1,5 @@
 /** SHA-256 (FIPS 180-4) of text, for names that must stay unique when somebody wants them not to. Slow: for the few that are too long. */
-const K = constants(64, 1 / 3);
+const K = Int32Array.from(constants(64, 1 / 3));
 const START = constants(8, 1 / 2);
 
 /** 64 hexadecimal digits. */
@@ -24,28 +24,39 @@ function padded(bytes: Uint8Array): Uint32Array {
   return words;
 }
 
-/** Section 6.2.2. */
+/** Section 6.2.2. Written out, because it is the whole cost. */
 function compress(state: Uint32Array, block: Uint32Array): void {
-  const w = new Uint32Array(64);
+  const w = SCHEDULE;
   w.set(block);
-  const of = (i: number) => w[i] ?? 0;
   for (let t = 16; t < 64; t++) {
-    const s0 = rotate(of(t - 15), 7) ^ rotate(of(t - 15), 18) ^ (of(t - 15) >>> 3);
-    const s1 = rotate(of(t - 2), 17) ^ rotate(of(t - 2), 19) ^ (of(t - 2) >>> 10);
-    w[t] = of(t - 16) + s0 + of(t - 7) + s1;
+    const x = w[t - 15] ?? 0;
+    const y = w[t - 2] ?? 0;
+    const s0 = rotate(x, 7) ^ rotate(x, 18) ^ (x >>> 3);
+    const s1 = rotate(y, 17) ^ rotate(y, 19) ^ (y >>> 10);
+    w[t] = ((w[t - 16] ?? 0) + s0 + (w[t - 7] ?? 0) + s1) | 0;
   }
   let [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0, g = 0, h = 0] = state;
   for (let t = 0; t < 64; t++) {
     const s1 = rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25);
-    const t1 = (h + s1 + ((e & f) ^ (~e & g)) + (K[t] ?? 0) + of(t)) | 0;
+    const t1 = (h + s1 + ((e & f) ^ (~e & g)) + (K[t] ?? 0) + (w[t] ?? 0)) | 0;
     const s0 = rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22);
     const t2 = (s0 + ((a & b) ^ (a & c) ^ (b & c))) | 0;
-    [h, g, f, e, d, c, b, a] = [g, f, e, (d + t1) | 0, c, b, a, (t1 + t2) | 0];
+    h = g;
+    g = f;
+    f = e;
+    e = (d + t1) | 0;
+    d = c;
+    c = b;
+    b = a;
+    a = (t1 + t2) | 0;
   }
   [a, b, c, d, e, f, g, h].forEach((word, i) => {
     state[i] = (state[i] ?? 0) + word;
   });
 }
+
+/** Used anew by each block. */
+const SCHEDULE = new Int32Array(64);
 
 function rotate(word: number, by: number): number {
   return (word >>> by) | (word << (32 - by));

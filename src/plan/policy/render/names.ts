@@ -57,8 +57,19 @@ export function tierChain(
   return bounded(`${direction}-${tier}/${names.join('//')}`);
 }
 
+/** By Selection: equal ones are often one object, and a pod with many policies has a name that takes long to make. */
+const SELECTIONS = new WeakMap<Selection, string>();
+
 /** `ingress-of/x/allow-web//x/deny-all`: pods with these policies. Words with capitals are no names. */
 export function selectionChain(selection: Selection): string {
+  const known = SELECTIONS.get(selection);
+  if (known !== undefined) return known;
+  const fresh = selectionName(selection);
+  SELECTIONS.set(selection, fresh);
+  return fresh;
+}
+
+function selectionName(selection: Selection): string {
   const { direction, admin, policies, defaultDeny, enforced, baseline } = selection;
   const words = [
     ...admin.map((name) => `Admin/${name}`),
@@ -130,9 +141,17 @@ function hexadecimal(character: string): string {
 
 const LONGEST = 200;
 const DIGITS = 32;
+/** Long names and what became of them, up to a limit; a function of the name alone. */
+const SHORTENED = new Map<string, string>();
+const MOST_SHORTENED = 1_000;
 
 /** A name that fits; one that does not keeps its beginning and ends in a digest of the whole. */
 function bounded(name: string): string {
   if (name.length <= LONGEST) return name;
-  return `${name.slice(0, LONGEST - DIGITS - 2)}_.${sha256(name).slice(0, DIGITS)}`;
+  const known = SHORTENED.get(name);
+  if (known !== undefined) return known;
+  const fresh = `${name.slice(0, LONGEST - DIGITS - 2)}_.${sha256(name).slice(0, DIGITS)}`;
+  if (SHORTENED.size >= MOST_SHORTENED) SHORTENED.clear();
+  SHORTENED.set(name, fresh);
+  return fresh;
 }
