@@ -59,15 +59,17 @@ test('verdicts are foretold, explained, told when they happen, and counted', asy
   // Before it is there: what it would close. Pods of the other node are known though no policy exists.
   const file = join(tmpdir(), `fairlead-observe-${process.pid}.json`);
   writeFileSync(file, JSON.stringify(CLIENTS));
-  const foretold = await json<PolicyPreview>('n1', 'policy', 'test', file);
-  assert.deepEqual(foretold.policies[0]?.selects, [SERVER]);
-  const closed = foretold.changes.flatMap(({ kind, from, traffic }) => [
-    `${kind} ${from.join()} ${traffic.join()}`,
-  ]);
-  assert.deepEqual(closed, [
-    `closes ${STRANGER},outside (198.51.100.77) everything`,
-    `closes ${CLIENT} other TCP,UDP,SCTP,ICMP and others`,
-  ]);
+  await eventually(async () => {
+    const foretold = await json<PolicyPreview>('n1', 'policy', 'test', file);
+    assert.deepEqual(foretold.policies[0]?.selects, [SERVER]);
+    const closed = foretold.changes.map(
+      ({ kind, from, traffic }) => `${kind} ${from.join()} ${traffic.join()}`,
+    );
+    assert.deepEqual(closed, [
+      `closes ${STRANGER},outside (198.51.100.77) everything`,
+      `closes ${CLIENT} other TCP,UDP,SCTP,ICMP and others`,
+    ]);
+  });
 
   await lab.api.create(POLICIES, CLIENTS);
   await eventually(async () => {
