@@ -16,7 +16,7 @@ import { openNetlink } from '../../src/targets/linux/netlink/socket.ts';
 import { nftTarget } from '../../src/targets/linux/nft.ts';
 import { until } from '../support/until.ts';
 import { ADDRESS, PARTIES, type Party, PolicyNet } from './policy-net.ts';
-import { policyTable, walk } from './policy-rows.ts';
+import { extremeTable, policyTable, walk } from './policy-rows.ts';
 import { ip } from './rt-laws.ts';
 
 const IPPROTO_RAW = 255;
@@ -280,6 +280,22 @@ function withoutRules(row: Row, comment: RegExp): Row {
   const rules = row.body.rules.filter((rule) => !comment.test(rule.comment ?? ''));
   return { ...row, body: { ...row.body, rules } };
 }
+
+test('whatever the names and ranges: the kernel takes it, says it back as it was wanted, and nft reads it', async () => {
+  for (const rows of [policyTable({}), extremeTable()]) {
+    await program(rows);
+    const target = nftTarget(nl);
+    const found = await target.observe();
+    for (const { key, body } of rows) {
+      const there = found.get(key);
+      assert.ok(there && target.same(body as NftBody, there), key);
+    }
+    assert.equal(found.size, new Set(rows.map(({ key }) => key)).size);
+    const text = list('table', 'inet', 'fairlead');
+    execFileSync('nft', ['-c', '-f', '-'], { input: text, stdio: ['pipe', 'pipe', 'pipe'] });
+    nft('flush ruleset');
+  }
+});
 
 test('the table reads well, and nft reads it back', async () => {
   await program(policyTable({}));

@@ -141,6 +141,74 @@ export function policyTable(settings: Partial<Config['policy']>): readonly Row[]
   return all;
 }
 
+/** What strains nft's grammar and the kernel's sets: long names, odd comments, ranges that touch, whole ranges of ports. */
+export function extremeTable(): readonly Row[] {
+  const settings = { ...CONFIG.policy, denied: 'reject' } as const;
+  const long = `${'n'.repeat(63)}/${'p.-'.repeat(84)}p`;
+  const id = `{${'l'.repeat(63)}/k=${'v_'.repeat(31)}v}: a!=b,tier in (x,y),!old,z notin (p,q)`;
+  const prefixes = [
+    '0.0.0.0/5',
+    '8.0.0.0/7',
+    '11.0.0.0/8',
+    '12.0.0.0/6',
+    '16.0.0.0/4',
+    '32.0.0.0/3',
+    '64.0.0.0/2',
+    '128.0.0.0/1',
+    '::/1',
+    '8000::/2',
+    'c000::/3',
+    'ff00::/8',
+  ];
+  const rules: CompiledPolicy['rules'] = [
+    {
+      action: 'accept',
+      index: 0,
+      name: 'a "quoted" \\ name\n\u202e',
+      peers: [
+        { kind: 'set', set: id },
+        { kind: 'prefixes', prefixes: prefixes.map(cidr) },
+      ],
+      ports: [
+        { protocol: 'SCTP' },
+        { protocol: 'TCP', from: 1, to: 1023 },
+        { protocol: 'TCP', from: 1024, to: 65_535 },
+        { protocol: 'UDP', from: 53, to: 53 },
+        { protocol: 'TCP', set: `${'w'.repeat(15)}/TCP of ${id}` },
+      ],
+    },
+    {
+      action: 'accept',
+      index: 1,
+      name: '',
+      peers: [{ kind: 'prefixes', prefixes: [cidr('0.0.0.0/0'), cidr('::/0')] }],
+      ports: 'any',
+    },
+  ];
+  const base = { name: long, direction: 'egress', audit: false } as const;
+  const admin: CompiledPolicy = {
+    ...base,
+    tier: 'admin',
+    name: 'c'.repeat(253),
+    rules: rules
+      .flatMap((rule) => [rule, { ...rule, action: 'deny' }, { ...rule, action: 'pass' }] as const)
+      .map((rule, index) => ({ ...rule, index })),
+  };
+  const selection = chosen('egress', { admin: [admin.name], policies: [long, `${long}2`] });
+  const ports = { id: `${'w'.repeat(15)}/TCP of ${id}`, text: 'x'.repeat(300) };
+  return [
+    ...baseRows({ config: { ...CONFIG, policy: settings }, podCidrs: [cidr('10.244.1.0/24')], missing: {} })
+      .rows,
+    ...addressSetRows({ id, text: id }),
+    ...portSetRows(ports),
+    ...policyRows({ ...base, tier: 'network-policy', rules }, settings),
+    ...policyRows({ ...base, tier: 'network-policy', name: `${long}2`, rules }, settings),
+    ...tierRows('egress', 'admin', [admin], settings),
+    ...selectionRows(selection),
+    ...dispatchRows({ pod: long, ips: [ADDRESS.a.ipv4], ingress: undefined, egress: selection }),
+  ];
+}
+
 const isPod = (party: Party): boolean => PODS.some((pod) => pod === party);
 
 /** Which hook of this node a packet crosses. */
