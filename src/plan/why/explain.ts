@@ -114,14 +114,18 @@ function withPolicies(
   const from = addressOf(source, family);
   const to = addressOf(target, family);
   if (from === undefined || to === undefined) return leg;
-  const { egress, ingress, denied } = policyLeg({ world, own: self.name, source, target, from, to }, traffic);
+  const { egress, ingress, allowed } = policyLeg(
+    { world, own: self.name, source, target, from, to },
+    traffic,
+  );
   const [start, ...rest] = leg.steps;
   const last = rest.at(-1)?.at === target.title ? rest.splice(-1) : [];
   // Where a packet is denied its way ends.
   const isDenied = (steps: readonly PathStep[]) => steps.some(({ policy }) => policy?.allowed === false);
   const steps = [...(start ? [start] : []), ...egress];
   if (!isDenied(egress)) steps.push(...rest, ...ingress, ...(isDenied(ingress) ? [] : last));
-  return { steps, reachable: denied ? 'no' : leg.reachable };
+  if (allowed === false) return { steps, reachable: 'no' };
+  return { steps, reachable: allowed === undefined && leg.reachable === 'yes' ? 'unknown' : leg.reachable };
 }
 
 function startText(index: NodeIndex, source: End, from: Ip, to: Ip): string {

@@ -120,7 +120,10 @@ test('ICMP is that of the family; the hooks of own traffic; a port name that nob
 test('without traffic there is a hint, where policies select an end', () => {
   const hints = (world: ReturnType<typeof worldOf>) =>
     explainPath(world, 'a', '10.244.1.6').steps.filter((step) => step.at === 'policies');
+  const reachable = (world: ReturnType<typeof worldOf>) => explainPath(world, 'a', '10.244.1.6').reachable;
   assert.deepEqual(hints(worldOf()), []);
+  assert.equal(reachable(worldOf()), 'yes');
+  assert.equal(reachable(worldOf(CLOSED_TO_ALL_BUT_A)), 'unknown');
   assert.equal(
     hints(worldOf(CLOSED_TO_ALL_BUT_A))[0]?.text,
     'apply to ingress of default/b (NetworkPolicy default/p0): name the traffic for their verdict, as in tcp/80, udp/53 or icmp',

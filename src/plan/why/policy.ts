@@ -23,7 +23,8 @@ export interface RulesQuestion {
 export interface PolicyLeg {
   readonly egress: readonly PathStep[];
   readonly ingress: readonly PathStep[];
-  readonly denied: boolean;
+  /** `undefined` = policies select an end, and nobody said which traffic. */
+  readonly allowed: boolean | undefined;
 }
 
 export interface PolicyEnds {
@@ -39,17 +40,20 @@ export interface PolicyEnds {
 /** What policies say of one family's packets: a step for the end that sends and one for the end that receives. */
 export function policyLeg(ends: PolicyEnds, traffic: Traffic | undefined): PolicyLeg {
   const { world, from, to } = ends;
-  if (!traffic) return { egress: [], ingress: hints(ends), denied: false };
+  if (!traffic) {
+    const ingress = hints(ends);
+    return { egress: [], ingress, allowed: ingress.length === 0 ? true : undefined };
+  }
   const protocol = protocolIn(traffic, familyOf(from));
   const port = typeof traffic.port === 'string' ? portNamed(ends, traffic.port, protocol) : traffic.port;
   if (port === undefined && traffic.port !== undefined) {
     const text = `no container port of it is called ${traffic.port} (${protocolText({ protocol })})`;
-    return { egress: [], ingress: [{ at: ends.target.title, text }], denied: false };
+    return { egress: [], ingress: [{ at: ends.target.title, text }], allowed: undefined };
   }
   const flow: Flow = { from, to, protocol, ...(port !== undefined && { port }) };
   const decision = decide(world, flow);
   const step = (verdict: Verdict | undefined): PathStep[] => (verdict ? [stepOf(ends, flow, verdict)] : []);
-  return { egress: step(decision.egress), ingress: step(decision.ingress), denied: !decision.allowed };
+  return { egress: step(decision.egress), ingress: step(decision.ingress), allowed: decision.allowed };
 }
 
 function stepOf({ own, source, target }: PolicyEnds, flow: Flow, verdict: Verdict): PathStep {
