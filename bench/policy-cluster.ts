@@ -1,6 +1,6 @@
 /**
- * 10,000 pods in 100 namespaces, one of each namespace on this node (node 0 of 100), and policies: each selects all pods of its namespace, so that
- * every one of them must be programmed here.
+ * 10,000 pods of ten apps in each of 100 namespaces, one pod of each namespace on this node (node 0 of 100), and policies that each select an app. So one
+ * in ten selects a pod of this node; or all do, when told so, with up to 50 policies for each pod.
  */
 import { podSpecDefaults } from '../src/lab/apiserver/admission/pods.ts';
 import type { JsonObject } from '../src/lab/apiserver/json.ts';
@@ -33,7 +33,8 @@ function podIps(node: number, i: number): [string, string] {
   return [`10.${node}.0.${i + 2}`, `fd00:10:${node}::${(i + 2).toString(16)}`];
 }
 
-export function* policyCluster(policies: number): Iterable<Json> {
+/** `everyPod`: 1 = each policy selects all pods of its namespace. */
+export function* policyCluster(policies: number, everyPod: number): Iterable<Json> {
   for (let i = 0; i < NODES; i++) yield node(i);
   for (const [name, labels] of [
     [OUTSIDER.namespace, { side: 'outside' }],
@@ -55,36 +56,57 @@ export function* policyCluster(policies: number): Iterable<Json> {
     }
   }
   if (policies === 0) return;
-  yield policy(teamName(SWITCHED), 'switched', [
+  yield policy(teamName(SWITCHED), 'switched', EVERY_POD, [
     { namespaceSelector: {}, podSelector: { matchLabels: { switch: 'on' } } },
   ]);
-  yield policy(teamName(GATED), 'gated', [{ namespaceSelector: { matchLabels: { gate: 'open' } } }]);
-  for (let i = 0; i < policies; i++) yield ordinary(i % NAMESPACES, Math.floor(i / NAMESPACES));
+  yield policy(teamName(GATED), 'gated', EVERY_POD, [
+    { namespaceSelector: { matchLabels: { gate: 'open' } } },
+  ]);
+  for (let i = 0; i < policies; i++) {
+    const place = Math.floor(i / NAMESPACES);
+    yield ordinary(i % NAMESPACES, place, everyPod === 1 ? EVERY_POD : { app: `app-${place % 10}` });
+  }
 }
 
 /** What policies say in practice, in turn. */
-function ordinary(n: number, i: number): Json {
+function ordinary(n: number, i: number, selected: Json): Json {
   const name = `policy-${i}`;
-  const app = { matchLabels: { app: `app-${i % 10}` } };
+  const app = { matchLabels: { app: `app-${i % 7}` } };
   const other = { matchLabels: { team: String((n + i) % NAMESPACES) } };
   const port = 8000 + i;
-  if (i % 5 === 0) return policy(teamName(n), name, [{ podSelector: app }], port);
-  if (i % 5 === 1) return policy(teamName(n), name, [{ namespaceSelector: other }], port);
-  if (i % 5 === 2) return policy(teamName(n), name, [{ namespaceSelector: other, podSelector: app }], port);
+  if (i % 5 === 0) return policy(teamName(n), name, selected, [{ podSelector: app }], port);
+  if (i % 5 === 1) return policy(teamName(n), name, selected, [{ namespaceSelector: other }], port);
+  if (i % 5 === 2)
+    return policy(teamName(n), name, selected, [{ namespaceSelector: other, podSelector: app }], port);
   const ipBlock = { cidr: `192.0.2.${i % 256}/32` };
-  if (i % 5 === 3) return policy(teamName(n), name, [{ ipBlock }], port);
-  return policy(teamName(n), name, [{ podSelector: app }, { ipBlock: { cidr: '2001:db8::/32' } }], port);
+  if (i % 5 === 3) return policy(teamName(n), name, selected, [{ ipBlock }], port);
+  return policy(
+    teamName(n),
+    name,
+    selected,
+    [{ podSelector: app }, { ipBlock: { cidr: '2001:db8::/32' } }],
+    port,
+  );
 }
 
-/** Lets `from` reach all pods of a namespace, on any port or one. */
-export function policy(namespaceName: string, name: string, from: readonly Json[], port?: number): Json {
+/** What all pods have. */
+export const EVERY_POD = { tier: 'web' };
+
+/** Lets `from` reach the selected pods of a namespace, on any port or one. */
+export function policy(
+  namespaceName: string,
+  name: string,
+  selected: Json,
+  from: readonly Json[],
+  port?: number,
+): Json {
   const ports = port === undefined ? {} : { ports: [{ protocol: 'TCP', port }] };
   return {
     apiVersion: 'networking.k8s.io/v1',
     kind: 'NetworkPolicy',
     metadata: { name, namespace: namespaceName },
     spec: {
-      podSelector: { matchLabels: { tier: 'web' } },
+      podSelector: { matchLabels: selected },
       policyTypes: ['Ingress'],
       ingress: [{ from, ...ports }],
     },

@@ -2,9 +2,9 @@
  * NetworkPolicy on one node of a large cluster: cold start until denied packets are dropped, one change until the verdict of a packet is another, CPU
  * and memory.
  *
- *   npm run bench -- policy [--policies 100,5000] [--changes 50] [--runs 3] [--peer 'CMD']
+ *   npm run bench -- policy [--policies 100,5000] [--changes 50] [--runs 3] [--every-pod] [--peer 'CMD']
  *
- * 10,000 pods in 100 namespaces, 100 of them on this node; every policy selects a pod of this node (policy-cluster.ts). Runs in a network and mount
+ * 10,000 pods in 100 namespaces, 100 of them on this node; one policy in ten selects a pod of this node, with --every-pod all do (policy-cluster.ts). Runs in a network and mount
  * namespace of its own, with the outside and the pods in two more; the verdict is asked of real packets (packet-verdict.ts), of both families for us.
  * `--peer CMD` measures another agent on the same objects in the same way, by IPv4; in CMD {kubeconfig} {node} {link} {dir} are filled in.
  */
@@ -17,6 +17,7 @@ import { nodeAddresses } from './cluster.ts';
 import { Namespace, Verdicts } from './packet-verdict.ts';
 import {
   CROWD,
+  EVERY_POD,
   GATED,
   localIps,
   NAMESPACES,
@@ -37,6 +38,7 @@ const { values } = parseArgs({
     policies: { type: 'string', default: '100,5000' },
     changes: { type: 'string', default: '50' },
     runs: { type: 'string', default: '3' },
+    'every-pod': { type: 'boolean', default: false },
     peer: { type: 'string' },
   },
 });
@@ -96,7 +98,11 @@ const CHANGES: readonly Change[] = [
       const team = teamName(this.to(i));
       if (!open) return ['DELETE', `${POLICIES}/${team}/networkpolicies/opens`, ''];
       const from = [{ namespaceSelector: { matchLabels: { side: 'outside' } } }];
-      return ['POST', `${POLICIES}/${team}/networkpolicies`, JSON.stringify(policy(team, 'opens', from))];
+      return [
+        'POST',
+        `${POLICIES}/${team}/networkpolicies`,
+        JSON.stringify(policy(team, 'opens', EVERY_POD, from)),
+      ];
     },
   },
   {
@@ -182,7 +188,7 @@ function machine(): void {
 
 /** Memory of the agent where nobody has a policy. */
 async function idle({ command }: Contender): Promise<number> {
-  const stage = new Stage('policy', 0);
+  const stage = new Stage('policy', 0, 0);
   try {
     await stage.ready();
     const pid = stage.start(command);
@@ -196,7 +202,7 @@ async function idle({ command }: Contender): Promise<number> {
 }
 
 async function measure({ command, families, patience }: Contender, size: number): Promise<Measured> {
-  const stage = new Stage('policy', size);
+  const stage = new Stage('policy', size, values['every-pod'] ? 1 : 0);
   const pairs = (from: readonly string[], n: number) =>
     localIps(n)
       .slice(0, families)
