@@ -157,9 +157,10 @@ test('no answer whatever makes it crash, hang or print no JSON', async () => {
     '\0'.repeat(100),
   ];
   await raw((peer, i) => void peer.end(answers[i % answers.length] ?? ''));
-  for (const answer of answers) {
-    const outcome = await plugin('CHECK');
-    assert.equal(errorOf(outcome).cniVersion, '1.0.0', answer.slice(0, 60));
+  // Whoever gets half an answer asks again, and gets another one of them.
+  for (let i = 0; i < answers.length; i += 8) {
+    const outcomes = await Promise.all(answers.slice(i, i + 8).map(() => plugin('CHECK')));
+    for (const outcome of outcomes) assert.equal(errorOf(outcome).cniVersion, '1.0.0');
   }
 });
 
