@@ -179,7 +179,7 @@ test('traffic to a Service is judged by the pod that gets it', async () => {
 
 test('what IPVS sends on from this node is judged, although it never was forwarded', async () => {
   await program(policyTable({}));
-  const packet = packetFrom('outside', 'a');
+  const packet = packetFrom(ADDRESS.outside.ipv4, ADDRESS.a.ipv4);
   const addon = socketAddon();
   const fd = addon.socket(AF_INET, SOCK_RAW, IPPROTO_RAW);
   const sent = () => addon.send(fd, packet, 0, packet.length, 0, sockaddr(ADDRESS.a.ipv4, 0));
@@ -197,6 +197,16 @@ test('a neighbour on the bridge is not reached by other addresses than its own',
   send('b', AF_INET, sockaddr('224.0.0.1', 8080));
   await until('multicast', () => packets('policy-ingress') > 0);
   assert.equal(packets('policy-unknown-ingress'), 0);
+});
+
+test('a forged source is no way around a policy', async () => {
+  await program(policyTable({}));
+  const packet = packetFrom('203.0.113.7', ADDRESS.outside.ipv4);
+  const addon = socketAddon();
+  const fd = net.namespace('a').inside(() => addon.socket(AF_INET, SOCK_RAW, IPPROTO_RAW));
+  addon.send(fd, packet, 0, packet.length, 0, sockaddr(ADDRESS.outside.ipv4, 0));
+  addon.close(fd);
+  await until('it is dropped', () => packets('policy-unknown-egress') === 1);
 });
 
 test('unknown addresses can be left open; known pods stay closed to them', async () => {
@@ -258,11 +268,11 @@ function scoped(address: string, index: number): Buffer {
 }
 
 /** A UDP packet with its IPv4 header, as a raw socket sends it; the kernel fills in the checksum. */
-function packetFrom(from: Party, to: Party): Buffer {
+function packetFrom(from: string, to: string): Buffer {
   const packet = Buffer.alloc(28);
   packet.set([0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17]);
-  packet.set(ipBytes(ADDRESS[from].ipv4), 12);
-  packet.set(ipBytes(ADDRESS[to].ipv4), 16);
+  packet.set(ipBytes(from), 12);
+  packet.set(ipBytes(to), 16);
   packet.writeUInt16BE(40_000, 20);
   packet.writeUInt16BE(8080, 22);
   packet.writeUInt16BE(8, 24);

@@ -7,7 +7,7 @@ import { ENDED_SETS, ENDED_TIMEOUT, endedSet } from '../../../model/rows/ended.t
 import { type NftChain, type NftRule, nftSetKey } from '../../../model/rows/nft.ts';
 import { daddr, dport, iifname, l4proto, oifname, saddr, sport } from '../../nft/field.ts';
 import { ctState, fibType, icmpv6Types, inSet, is, tcpFlags, vmap } from '../../nft/match.ts';
-import { rule } from '../../nft/rule.ts';
+import { type Part, rule } from '../../nft/rule.ts';
 import { accept, counter, drop, goBack, goTo, jump, refresh } from '../../nft/statement.ts';
 import { baseChain, dispatchChain, dispatchMap, ENDED_CHAIN, unknownChain } from './names.ts';
 import { addressType, chainRow, type NftRow, setRow } from './rows.ts';
@@ -75,24 +75,30 @@ export function dispatchRows(closing: Closing): NftRow[] {
   });
 }
 
-/** What is no pod's address and yet comes from a pod, or reaches one. */
+/**
+ * Behind the maps: what no known pod sent, or gets. On our own bridge that is everything that comes so far: forged sources, link-local
+ * addresses, and groups, which reach pods of any policy.
+ */
 function closed(direction: Direction, { podCidrs, bridge }: Closing): NftRule[] {
+  const unknown = (...matches: Part[]) =>
+    rule([...matches, goTo(unknownChain(direction))], "no known pod's address");
   const end = direction === 'egress' ? saddr : daddr;
-  const unknown = goTo(unknownChain(direction));
-  const rules = podCidrs.map((cidr) =>
-    rule([is(end(familyOf(cidr)), cidr), unknown], "no known pod's address"),
-  );
+  const rules = podCidrs.map((cidr) => unknown(is(end(familyOf(cidr)), cidr)));
   if (bridge === undefined) return rules;
-  const link = is(direction === 'egress' ? iifname : oifname, bridge);
-  rules.push(rule([link, is(end('ipv6'), 'fe80::/10'), unknown], "nobody's pod address"));
-  if (direction === 'egress') return rules;
-  const many = [
-    is(daddr('ipv4'), '224.0.0.0/4'),
-    is(daddr('ipv4'), '255.255.255.255'),
-    is(daddr('ipv6'), 'ff00::/8'),
-  ];
-  return [...rules, ...many.map((group) => rule([link, group, counter, drop], 'reaches pods of any policy'))];
+  if (direction === 'egress') return [...rules, unknown(is(iifname, bridge))];
+  const towardsPods = is(oifname, bridge);
+  // Without a word in the log: software calls out to its neighbours all day.
+  const silent = GROUPS.map((group) =>
+    rule([towardsPods, group, counter, drop], 'would reach pods of any policy'),
+  );
+  return [...rules, ...silent, unknown(towardsPods)];
 }
+
+const GROUPS = [
+  is(daddr('ipv4'), '224.0.0.0/4'),
+  is(daddr('ipv4'), '255.255.255.255'),
+  is(daddr('ipv6'), 'ff00::/8'),
+];
 
 /** Packets that servers still send on connections which policy has ended; each keeps its connection ended. */
 export function endedRows(): NftRow[] {
