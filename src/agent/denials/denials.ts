@@ -1,6 +1,6 @@
 import type { Denial } from '../../model/api.ts';
 import type { Clock } from '../../model/clock.ts';
-import { describe } from '../../model/errors.ts';
+import { describe, FairleadError } from '../../model/errors.ts';
 import type { Problem } from '../../model/problem.ts';
 import type { World } from '../../model/world.ts';
 import type { Closer } from '../../reconcile/target.ts';
@@ -73,7 +73,10 @@ export class Denials {
     } catch (error) {
       this.#retryAt = this.#input.clock.monotonic() + RETRY_MS;
       const message = `log group ${group} cannot be read, so denied packets are not told: ${describe(error)}`;
-      const hint = 'another program may read this group: set policy.logGroup to a free one';
+      const taken = error instanceof FairleadError && error.code === 'EPERM';
+      const hint = taken
+        ? 'another program reads this group: set policy.logGroup to a free one'
+        : 'the kernel may lack nfnetlink_log; with policy.logGroup 0 nothing is logged';
       this.#input.onProblems([{ object: 'setting policy.logGroup', message, hint }]);
     }
   }

@@ -87,6 +87,12 @@ test('what a new policy closes, pods of one kind once, and what stays is not tol
   ]);
 });
 
+test('it is judged as if policies were enforced, whatever the setting', () => {
+  const store = storeOf();
+  store.put('config', 'config', { ...CONFIG, policy: { ...CONFIG.policy, enabled: false } });
+  assert.equal(run(store.world, { networkPolicies: [DB] }).changes.length, 2);
+});
+
 test('what a change opens, and by which rule; an equal policy changes nothing', () => {
   const { world } = storeOf(DB);
   assert.deepEqual(run(world, { networkPolicies: [{ ...DB, uid: '' }] }), {

@@ -72,10 +72,18 @@ export function* preview(live: World, given: GivenPolicies, most = JUDGED): Gene
 
 const copyTable = <T>(table: Table<T>): Table<T> => ({ ...table, objects: new Map(table.objects) });
 
+/** As if policies were enforced, though the setting may say that they are not. */
+function enforcing(table: World['config']): World['config'] {
+  const enforced = [...table.objects].map(
+    ([key, config]) => [key, { ...config, policy: { ...config.policy, enabled: true } }] as const,
+  );
+  return { ...table, objects: new Map(enforced) };
+}
+
 function copyOf(world: World): World {
   return {
     ...world,
-    config: copyTable(world.config),
+    config: enforcing(world.config),
     links: copyTable(world.links),
     nodes: copyTable(world.nodes),
     pods: copyTable(world.pods),
