@@ -29,7 +29,7 @@ import type {
   PolicyPort,
   PolicyRule,
 } from '../../model/cluster/policy.ts';
-import { type Selector, type SelectorTerm, selector } from '../../model/cluster/selector.ts';
+import { EVERYTHING, type Selector, type SelectorTerm, selector } from '../../model/cluster/selector.ts';
 import { cidr } from '../../model/net/cidr.ts';
 import { ip } from '../../model/net/ip.ts';
 import type { NftBody } from '../../model/rows/nft.ts';
@@ -101,12 +101,12 @@ const policy: fc.Arbitrary<NetworkPolicy> = fc
     audit: fc.boolean(),
     problems: fc.constantFrom([], [], ['spec.ingress[0]: nonsense']),
   })
-  .map(({ ingress, egress, ...rest }) => ({
-    ...rest,
-    key: `${rest.namespace}/${rest.name}`,
-    ...(ingress && { ingress }),
-    ...(egress && { egress }),
-  }));
+  .map(({ ingress, egress, ...rest }) => {
+    const key = `${rest.namespace}/${rest.name}`;
+    // Changes of these are changes of rules alone.
+    if (rest.name === 'q') return { ...rest, key, pods: EVERYTHING, audit: false, ingress: ingress ?? [] };
+    return { ...rest, key, ...(ingress && { ingress }), ...(egress && { egress }) };
+  });
 
 const clusterPeer: fc.Arbitrary<ClusterPeer> = fc.oneof(
   fc
@@ -125,17 +125,24 @@ const clusterRule: fc.Arbitrary<ClusterRule> = fc.record({
   ports,
 });
 
-const clusterPolicy: fc.Arbitrary<ClusterNetworkPolicy> = fc.record({
-  name: fc.constantFrom('r', 's', 't'),
-  uid: fc.constantFrom('1', '2'),
-  tier: fc.constantFrom('Admin', 'Baseline'),
-  priority: fc.constantFrom(1, 1, 2),
-  subject: fc.record({ namespaces: anySelector, pods: anySelector }),
-  ingress: fc.array(clusterRule, { maxLength: 2 }),
-  egress: fc.array(clusterRule, { maxLength: 2 }),
-  audit: fc.boolean(),
-  problems: fc.constantFrom([], [], ['spec.egress[0]: unknown peer']),
-});
+const clusterPolicy: fc.Arbitrary<ClusterNetworkPolicy> = fc
+  .record({
+    name: fc.constantFrom('r', 's', 't'),
+    uid: fc.constantFrom('1', '2'),
+    tier: fc.constantFrom('Admin', 'Baseline'),
+    priority: fc.constantFrom(1, 1, 2),
+    subject: fc.record({ namespaces: anySelector, pods: anySelector }),
+    ingress: fc.array(clusterRule, { maxLength: 2 }),
+    egress: fc.array(clusterRule, { maxLength: 2 }),
+    audit: fc.boolean(),
+    problems: fc.constantFrom([], [], ['spec.egress[0]: unknown peer']),
+  })
+  .map((any) => {
+    if (any.name !== 't') return any;
+    const subject = { namespaces: EVERYTHING, pods: EVERYTHING };
+    const ingress = any.ingress.length > 0 ? any.ingress : [DENY];
+    return { ...any, subject, tier: 'Admin', priority: 1, audit: false, ingress, egress: [] };
+  });
 
 const namedPort: fc.Arbitrary<NamedPort> = fc.record({
   name: fc.constantFrom('http', 'dns'),

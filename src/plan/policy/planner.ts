@@ -110,10 +110,7 @@ function planNetworkPolicy(name: string, index: PolicyIndex, config: Config): Un
   const used = index.used('network', name);
   if (!used) return nothing;
   const { ingress, egress } = used.compiled;
-  const audited = index.audits(name.slice(0, name.indexOf('/')));
-  const rows = [ingress, egress].flatMap((policy) =>
-    policy ? policyRows(audited ? { ...policy, audit: true } : policy, config.policy) : [],
-  );
+  const rows = [ingress, egress].flatMap((policy) => (policy ? policyRows(policy, config.policy) : []));
   return { rows, problems: problemsOf(`NetworkPolicy ${name}`, used.problems) };
 }
 

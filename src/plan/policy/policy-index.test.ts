@@ -20,6 +20,7 @@ import {
   setsOf,
 } from '../../../test/support/policy-worlds.ts';
 import { ip } from '../../model/net/ip.ts';
+import { notePolicy } from './policy-index.ts';
 
 const web = pod('x/web', 'app=web', '10.244.1.2 fd00:244:1::2');
 const db = pod('x/db', 'app=db', '10.244.1.3');
@@ -341,4 +342,19 @@ test('audit: only when all that select the pod tell instead of denying', () => {
   assert.equal(selectedBy(store, 'x/db', 'ingress'), 'x/a (audit)');
   store.put('namespaces', 'x', namespace('x', '', true));
   assert.equal(selectedBy(store, 'x/web', 'ingress'), 'x/a x/b (audit)');
+});
+
+test('what was not reported yet is found when the index is asked, however often another change was told', () => {
+  const store = policyStore({
+    pods: [web],
+    netpols: [netpol('x/p', '', { ingress: [from(own('app=db'))] })],
+  });
+  assert.deepEqual(setsOf(store), { 'x: app=db': [] });
+  store.put('peers', 'x/a', pod('x/a', 'app=db', '10.244.2.2'));
+  store.put('peers', 'x/b', pod('x/b', 'app=db', '10.244.2.3'));
+  store.put('peers', 'x/c', pod('x/c', 'app=db', '10.244.2.4'));
+  const [first] = store.take();
+  assert.ok(first);
+  for (let i = 0; i < 3; i++) notePolicy(first, store.world);
+  assert.deepEqual(setsOf(store), { 'x: app=db': ['10.244.2.2', '10.244.2.3', '10.244.2.4'] });
 });

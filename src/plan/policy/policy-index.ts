@@ -120,10 +120,6 @@ export class PolicyIndex {
     return this.#used.keys();
   }
 
-  audits(namespace: string): boolean {
-    return this.#namespaces.get(namespace)?.audit === true;
-  }
-
   /** Units that changes touched since the last call. */
   take(): readonly string[] {
     const units = [...this.#touched];
@@ -174,10 +170,6 @@ export class PolicyIndex {
     this.sets.relabel(name, old, now);
     for (const key of [...this.#pods.inNamespace('pods', name, (labels) => audit || concerns(labels))]) {
       this.#judge(key);
-    }
-    if (audit) {
-      for (const { kind, scope, name: policy } of this.#used.keys())
-        if (kind === 'network' && scope === name) this.#touched.add(unitOf(kind, policy));
     }
     return true;
   }
@@ -278,8 +270,8 @@ export class PolicyIndex {
   }
 
   #circumstances(namespace: string): Circumstances {
-    const policies = this.#policiesIn.has(namespace);
-    return { audit: this.audits(namespace), policies, settings: this.#config?.policy };
+    const audit = this.#namespaces.get(namespace)?.audit === true;
+    return { audit, policies: this.#policiesIn.has(namespace), settings: this.#config?.policy };
   }
 
   #retain(subject: Subject): void {
