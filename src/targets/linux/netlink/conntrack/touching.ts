@@ -26,9 +26,11 @@ export async function listFlowsTouching(
   ends: ReadonlySet<Ip>,
   anywhere: ReadonlySet<Ip>,
 ): Promise<Flow[]> {
+  const entries = await countFlows(nl);
+  if (entries === 0) return [];
   const [ends4, anywhere4] = [ofIpv4(ends), ofIpv4(anywhere)];
   const dumps = ends4.length * ENDS.length + anywhere4.length * PLACES.length;
-  const picked = dumps > 0 && dumps <= MOST_PICKED && dumps * WORTH_PICKING <= (await countFlows(nl));
+  const picked = dumps > 0 && dumps <= MOST_PICKED && dumps * WORTH_PICKING <= entries;
   const flows = picked ? await pickedByKernel(nl, ends4, anywhere4) : [];
   const families = new Set([...ends, ...anywhere].map(familyOf));
   if (picked) families.delete('ipv4');
