@@ -21,8 +21,8 @@ interface Claim {
   readonly row: Row;
 }
 
-/** One key's claims, the winner first. Nearly always it is the only one, so that one has no list. */
-type Claimed = Claim | readonly Claim[];
+/** One key's claims, the winner first. Nearly always it is the only one, so that one has no list; but a set of addresses may have hundreds. */
+type Claimed = Claim | Claim[];
 
 /**
  * Joins the rows of all units into one row a key.
@@ -99,22 +99,23 @@ export class Claims {
       keys.set(key, claim);
       return;
     }
-    const list = [...listOf(claims)];
-    const place = list.findIndex((other) => precedes(claim.who, other.who));
-    list.splice(place < 0 ? list.length : place, 0, claim);
-    keys.set(key, list);
+    const list = isList(claims) ? claims : [claims];
+    list.splice(placeOf(list, claim.who), 0, claim);
+    if (list !== claims) keys.set(key, list);
   }
 
   #drop(who: Claimant, { target, key }: Row): void {
     const keys = byTarget(this.#claims, target);
     const claims = keys.get(key);
-    const left = listOf(claims).filter(
-      (claim) => claim.who.order !== who.order || claim.who.unit !== who.unit,
-    );
     this.#touch(target, key, claims);
-    const [first] = left;
-    if (!first) keys.delete(key);
-    else keys.set(key, left.length === 1 ? first : left);
+    if (!isList(claims)) {
+      if (claims && !differ(claims.who, who)) keys.delete(key);
+      return;
+    }
+    const place = placeOf(claims, who);
+    if (claims[place] && !differ(claims[place].who, who)) claims.splice(place, 1);
+    const [only, another] = claims;
+    if (only && !another) keys.set(key, only);
   }
 
   #touch(target: TargetName, key: string, claims: Claimed | undefined): void {
@@ -165,7 +166,23 @@ function precedes(a: Claimant, b: Claimant): boolean {
   return a.order !== b.order ? a.order < b.order : a.unit < b.unit;
 }
 
-const isList = (claims: Claimed | undefined): claims is readonly Claim[] => Array.isArray(claims);
+function differ(a: Claimant, b: Claimant): boolean {
+  return a.order !== b.order || a.unit !== b.unit;
+}
+
+/** The first place whose claimant does not come before `who`. */
+function placeOf(list: readonly Claim[], who: Claimant): number {
+  let [low, high] = [0, list.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    const at = list[middle];
+    if (at && precedes(at.who, who)) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+const isList = (claims: Claimed | undefined): claims is Claim[] => Array.isArray(claims);
 const listOf = (claims: Claimed | undefined): readonly Claim[] =>
   isList(claims) ? claims : claims ? [claims] : [];
 const winner = (claims: Claimed | undefined): Claim | undefined => (isList(claims) ? claims[0] : claims);

@@ -7,8 +7,8 @@ export class Known {
   /** Whether the table was read at all. */
   complete = false;
   dormant = false;
-  #sets: ReadonlyMap<string, NftSet> = new Map();
-  #chains: ReadonlySet<string> = new Set();
+  #sets = new Map<string, NftSet>();
+  #chains = new Set<string>();
 
   get sets(): ReadonlyMap<string, NftSet> {
     return this.#sets;
@@ -17,35 +17,31 @@ export class Known {
   replace(snapshot: Snapshot): void {
     this.complete = true;
     this.dormant = snapshot.dormant;
-    this.#sets = snapshot.sets;
+    this.#sets = new Map(snapshot.sets);
     this.#chains = new Set(snapshot.chains.keys());
   }
 
   /** Changes that the kernel took. */
   learn(changes: readonly Change<NftBody>[]): void {
-    ({ sets: this.#sets, chains: this.#chains } = this.#after(changes));
-  }
-
-  /** Whether these changes would leave an empty table. */
-  isEmptyAfter(changes: readonly Change<NftBody>[]): boolean {
-    const { sets, chains } = this.#after(changes);
-    return sets.size === 0 && chains.size === 0;
-  }
-
-  #after(changes: readonly Change<NftBody>[]) {
-    const sets = new Map(this.#sets);
-    const chains = new Set(this.#chains);
     for (const { wanted, found } of changes) {
       const body = wanted ?? found;
-      if (body?.kind === 'element') continue;
       if (body?.kind === 'set') {
-        if (wanted?.kind === 'set') sets.set(wanted.name, wanted);
-        else sets.delete(body.name);
+        if (wanted?.kind === 'set') this.#sets.set(wanted.name, wanted);
+        else this.#sets.delete(body.name);
       } else if (body?.kind === 'chain') {
-        if (wanted) chains.add(body.name);
-        else chains.delete(body.name);
+        if (wanted) this.#chains.add(body.name);
+        else this.#chains.delete(body.name);
       }
     }
-    return { sets, chains };
+  }
+
+  /** Whether the table would be empty without these. */
+  isEmptyWithout(removals: readonly Change<NftBody>[]): boolean {
+    const [sets, chains] = [new Set<string>(), new Set<string>()];
+    for (const { found } of removals) {
+      if (found?.kind === 'set' && this.#sets.has(found.name)) sets.add(found.name);
+      else if (found?.kind === 'chain' && this.#chains.has(found.name)) chains.add(found.name);
+    }
+    return sets.size === this.#sets.size && chains.size === this.#chains.size;
   }
 }

@@ -62,7 +62,7 @@ export function planBatch(
   if (
     changes.length > 0 &&
     changes.every(({ wanted }) => wanted === undefined) &&
-    known.isEmptyAfter(changes)
+    known.isEmptyWithout(changes)
   )
     return { steps: [{ message: deleteTable(), rows: [] }], refused: new Map() };
   const planner = new BatchPlanner(open, known, single, snapshot);
