@@ -9,13 +9,13 @@ import type { Verdict } from '../../plan/policy/flow.ts';
 import type { LoggedPacket } from '../../targets/linux/netlink/nflog/log.ts';
 
 /** What the rules call their log lines: what was done, in which direction, and for a ClusterNetworkPolicy which rule did it. */
-const PREFIX = /^fairlead (deny|audit) (ingress|egress)(?: (?:unknown|(admin|baseline)\/([^/]+)\/(\d+)))?$/;
+const PREFIX = /^fairlead (deny|audit) (ingress|egress)(?: (unknown)| (admin|baseline)\/([^/]+)\/(\d+))?$/;
 
 export type NewDenial = Omit<Denial, 'id' | 'at' | 'last' | 'count'>;
 
 /** Names a packet that our rules logged by what the policies say of it; `undefined` for lines that are not ours. */
 export function denialOf(world: World, packet: LoggedPacket): NewDenial | undefined {
-  const [, kind, direction, tier, policy, rule] = PREFIX.exec(packet.prefix) ?? [];
+  const [, kind, direction, unknown, tier, policy, rule] = PREFIX.exec(packet.prefix) ?? [];
   if (!isKind(kind) || !isDirection(direction)) return undefined;
   const { from, to, destinationPort: port } = packet;
   const flow = { from, to, protocol: packet.protocol, ...(port !== undefined && { port }) };
@@ -41,6 +41,11 @@ export function denialOf(world: World, packet: LoggedPacket): NewDenial | undefi
   if (agrees) {
     const { by, policies, text } = verdict;
     return { ...what, by, policies, ...(verdict.rule !== undefined && { rule: verdict.rule }), text };
+  }
+  if (unknown) {
+    const end = direction === 'egress' ? from : to;
+    const text = `${end} is where our pods are and is the address of none that is known`;
+    return { ...what, by: 'unknown-pod', policies: [], text };
   }
   const now = verdict ? `what is known now says: ${verdict.text}` : 'neither end is a pod that is known now';
   return { ...what, policies: [], text: `the kernel's rules did it; ${now}` };

@@ -74,6 +74,11 @@ test('a packet is named by what the policies say of it', () => {
   );
   assert.equal(unknown?.by, 'unknown-pod');
   assert.equal(unknown?.protocol, 'protocol 99');
+  const forged = denialOf(world, packet({ prefix: 'fairlead deny egress unknown', from: ip('192.0.2.7') }));
+  assert.deepEqual(
+    [forged?.by, forged?.text],
+    ['unknown-pod', '192.0.2.7 is where our pods are and is the address of none that is known'],
+  );
   assert.deepEqual(denialOf(world, packet({ from: ip('10.0.0.1') }))?.from, { ip: '10.0.0.1', node: 'n1' });
   assert.equal(denialOf(world, packet({ prefix: 'somebody else' })), undefined);
 });

@@ -1,125 +1,27 @@
 /** Verdicts on small Worlds, line by line of the rules of NetworkPolicy and ClusterNetworkPolicy. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { CONFIG, emptyStore, eth0, node } from '../../../../test/support/plan-worlds.ts';
-import type { Config } from '../../../model/cluster/config.ts';
-import type { Pod } from '../../../model/cluster/pod.ts';
-import type {
-  ClusterNetworkPolicy,
-  ClusterRule,
-  NetworkPolicy,
-  Peer,
-  PolicyPort,
-  PolicyRule,
-} from '../../../model/cluster/policy.ts';
-import { EVERYTHING, type Selector, selector } from '../../../model/cluster/selector.ts';
+import { CONFIG, emptyStore } from '../../../../test/support/plan-worlds.ts';
+import {
+  ask,
+  clusterPolicy,
+  clusterRule,
+  flow,
+  is,
+  isNot,
+  networkPolicy,
+  own,
+  pod,
+  rule,
+  storeOf,
+  worldOf,
+} from '../../../../test/support/verdict-worlds.ts';
+import type { ClusterRule, Peer, PolicyPort } from '../../../model/cluster/policy.ts';
+import { EVERYTHING } from '../../../model/cluster/selector.ts';
 import { cidr } from '../../../model/net/cidr.ts';
 import { ip } from '../../../model/net/ip.ts';
 import type { World } from '../../../model/world.ts';
-import type { WorldStore } from '../../../model/world-store.ts';
-import type { Flow, Verdict } from '../flow.ts';
 import { decide } from './decide.ts';
-
-const is = (key: string, ...values: string[]): Selector => selector([{ key, operator: 'In', values }]);
-const isNot = (key: string, ...values: string[]): Selector => selector([{ key, operator: 'NotIn', values }]);
-
-/** `x/a` on node 1 or 2 with one address of each family, label `pod=a`, ports web/TCP 80 and dns/UDP 53. */
-function pod(key: string, on: number, last: number, changes: Partial<Pod> = {}): Pod {
-  const [namespace = '', name = ''] = key.split('/');
-  return {
-    key,
-    namespace,
-    name,
-    uid: `uid-${key}`,
-    node: `n${on}`,
-    ips: [ip(`10.244.${on}.${last}`), ip(`fd00:244:${on}::${last}`)],
-    hostNetwork: false,
-    phase: 'Running',
-    labels: { pod: name },
-    ports: [
-      { name: 'web', protocol: 'TCP', port: 80 },
-      { name: 'dns', protocol: 'UDP', port: 53 },
-    ],
-    ...changes,
-  };
-}
-
-function networkPolicy(key: string, changes: Partial<NetworkPolicy>): NetworkPolicy {
-  const [namespace = '', name = ''] = key.split('/');
-  return { key, namespace, name, uid: key, pods: EVERYTHING, audit: false, problems: [], ...changes };
-}
-
-function clusterPolicy(name: string, changes: Partial<ClusterNetworkPolicy>): ClusterNetworkPolicy {
-  const subject = { namespaces: EVERYTHING, pods: EVERYTHING };
-  const basis = { name, uid: name, tier: 'Admin', priority: 10, subject } as const;
-  return { ...basis, ingress: [], egress: [], audit: false, problems: [], ...changes };
-}
-
-const rule = (peers: readonly Peer[] | 'any', ports: readonly PolicyPort[] | 'any' = 'any'): PolicyRule => ({
-  peers,
-  ports,
-});
-const own = (pods: Selector): Peer => ({ kind: 'pods', pods });
-const clusterRule = (action: ClusterRule['action'], changes: Partial<ClusterRule> = {}): ClusterRule => ({
-  name: '',
-  action,
-  peers: 'any',
-  ports: 'any',
-  ...changes,
-});
-
-interface Given {
-  readonly pods?: readonly Pod[];
-  readonly policies?: readonly NetworkPolicy[];
-  readonly cluster?: readonly ClusterNetworkPolicy[];
-  readonly config?: Partial<Config['policy']>;
-  readonly audited?: readonly string[];
-}
-
-/** Namespaces x and y; a and b of x and a of y on node 1, b of y on node 2. */
-function storeOf({ pods = [], policies = [], cluster = [], config, audited = [] }: Given): WorldStore {
-  const store = emptyStore();
-  store.put('config', 'config', { ...CONFIG, policy: { ...CONFIG.policy, ...config } });
-  for (const i of [1, 2]) store.put('nodes', `n${i}`, node(i, { labels: { zone: `z${i}` } }));
-  store.put('links', 'eth0', eth0(node(1)));
-  for (const name of ['x', 'y'])
-    store.put('namespaces', name, { name, uid: name, labels: { ns: name }, audit: audited.includes(name) });
-  const all = [pod('x/a', 1, 11), pod('x/b', 1, 12), pod('y/a', 1, 21), pod('y/b', 2, 22), ...pods];
-  for (const one of all) store.put(one.node === 'n1' ? 'pods' : 'peers', one.key, one);
-  for (const one of policies) store.put('networkPolicies', one.key, one);
-  for (const one of cluster) store.put('clusterNetworkPolicies', one.name, one);
-  return store;
-}
-
-const worldOf = (given: Given): World => storeOf(given).world;
-
-const ADDRESS: Readonly<Record<string, string>> = {
-  'x/a': '10.244.1.11',
-  'x/b': '10.244.1.12',
-  'y/a': '10.244.1.21',
-  'y/b': '10.244.2.22',
-  'y/c': '10.244.2.23',
-  outside: '192.0.2.7',
-  n1: '10.0.0.1',
-  n2: '10.0.0.2',
-  gateway: '10.244.1.1',
-  nobody: '10.244.1.200',
-};
-
-function flow(from: string, to: string, protocol: Flow['protocol'] = 'TCP', port?: number): Flow {
-  const of = (text: string) => ip(ADDRESS[text] ?? text);
-  const hasPort = typeof protocol === 'string';
-  return { from: of(from), to: of(to), protocol, ...(hasPort && { port: port ?? 80 }) };
-}
-
-/** `+` allowed or `-` denied, then who decided. */
-function ask(world: World, ...args: Parameters<typeof flow>): string {
-  const { egress, ingress, allowed } = decide(world, flow(...args));
-  const words = (verdict: Verdict | undefined): string =>
-    verdict ? `${verdict.allowed ? '+' : '-'}${verdict.audit ? 'audit ' : ''}${verdict.by}` : 'none';
-  assert.equal(allowed, (egress?.allowed ?? true) && (ingress?.allowed ?? true));
-  return `${words(egress)} | ${words(ingress)}`;
-}
 
 const DENY_INGRESS = networkPolicy('x/closed', { ingress: [] });
 
@@ -271,8 +173,8 @@ test('a birth counts while its pod is there, and wins an address that changes ha
   const starting = pod('x/new', 1, 0, { ips: [], phase: 'Pending' });
   const store = storeOf({ policies: [DENY_INGRESS], pods: [starting] });
   const { world } = store;
-  const address = ADDRESS['y/a'] ?? '';
-  const birth = { pod: 'x/new', uid: 'uid-x/new', containerId: 'c1', ips: [ip(address)] };
+  const address = flow('y/a', 'y/a').from;
+  const birth = { pod: 'x/new', uid: 'uid-x/new', containerId: 'c1', ips: [address] };
   assert.equal(decide(world, flow('outside', 'y/a')).ingress?.pod, 'y/a');
   store.put('births', 'c1', birth);
   assert.equal(decide(world, flow('outside', 'y/a')).ingress?.pod, 'x/new');
