@@ -1,4 +1,5 @@
 /** Cases of policies in every way in which this machine can play them. */
+import { join } from 'node:path';
 import { kubeBinary } from '../../../scripts/kube.ts';
 import { preflight } from '../../../src/lab/outside/preflight.ts';
 import { describe } from '../../../src/model/errors.ts';
@@ -15,6 +16,17 @@ export interface EverywhereFlags {
   /** Only cases whose name holds this. */
   readonly only: string;
 }
+
+const DATA = join(import.meta.dirname, '../../conformance/data');
+
+/** The folders of cases that come with the product, and how many are in each. */
+export const TABLES: readonly { readonly kind: CaseKind; readonly folder: string; readonly count: number }[] =
+  [
+    { kind: 'policy', folder: join(DATA, 'netpol-cases'), count: 230 },
+    { kind: 'policy', folder: join(DATA, 'own-policy'), count: 31 },
+    { kind: 'cluster-policy', folder: join(DATA, 'cnp-cases'), count: 24 },
+    { kind: 'cluster-policy', folder: join(DATA, 'own-cluster-policy'), count: 23 },
+  ];
 
 interface Played {
   readonly name: string;

@@ -5,7 +5,7 @@ import { eventually, Lab } from '../../../src/lab/client.ts';
 import type { ProbeRequest, ProbeResult } from '../../../src/lab/prober/types.ts';
 import { defaultTopology } from '../../../src/lab/topology/topology.ts';
 import type { Cell, PolicyCase } from './cases.ts';
-import { installClusterPolicyCrd } from './crd.ts';
+import { CLUSTER_POLICIES, installClusterPolicyCrd } from './crd.ts';
 import { podToCreate } from './manifests.ts';
 import { type Backend, wrongCell } from './run.ts';
 import { type CasePod, type Change, ClusterState, type Labels, type Policy } from './state.ts';
@@ -23,10 +23,18 @@ const PATIENCE = 15_000;
 /** Milliseconds without an answer that mean "dropped", by what must be: who must be answered may be slow on a busy machine. */
 const WAIT = { first: { allowed: 400, denied: 250 }, again: { allowed: 3000, denied: 250 } } as const;
 
+/**
+ * A question that happens to have the port of an old one's is a new connection in the eyes of the tables, which say nothing about established
+ * ones; so UDP is soon forgotten.
+ */
+const FORGETFUL = {
+  'net/netfilter/nf_conntrack_udp_timeout': '1',
+  'net/netfilter/nf_conntrack_udp_timeout_stream': '1',
+};
+
 const PODS = '/api/v1/pods';
 const NAMESPACES = '/api/v1/namespaces';
 const NETWORK_POLICIES = '/apis/networking.k8s.io/v1/networkpolicies';
-export const CLUSTER_POLICIES = '/apis/policy.networking.k8s.io/v1alpha2/clusternetworkpolicies';
 
 interface ApiPod extends KubeObject {
   readonly status?: { readonly phase?: string; readonly podIPs?: readonly { readonly ip: string }[] };
@@ -59,16 +67,20 @@ export class LabBackend implements Backend {
     const base = defaultTopology({ nodes: nodes.size, pods: 0, segments });
     const topology = {
       ...base,
-      nodes: [...nodes.values()].map((node, i) => ({
+      nodes: [...nodes.values()].map(({ name, labels }, i) => ({
         ...base.nodes[i]!,
-        name: node.name,
-        labels: node.labels,
+        name,
+        labels,
+        sysctls: FORGETFUL,
       })),
     };
-    const lab = await Lab.start({ topology, ...options });
+    // Agents look every ten seconds or so for a kind that was not there: here it is there before them.
+    const lab = await Lab.start({ topology, ...options, agents: false });
+    if (cases.some(({ steps }) => JSON.stringify(steps).includes('ClusterNetworkPolicy')))
+      await installClusterPolicyCrd(lab.api);
+    for (const name of nodes.keys()) await lab.call('startAgent', { node: name });
+    await lab.settled();
     const backend = new LabBackend(lab);
-    const clustered = cases.some(({ steps }) => JSON.stringify(steps).includes('ClusterNetworkPolicy'));
-    if (clustered) await installClusterPolicyCrd(lab.api);
     return backend;
   }
 
