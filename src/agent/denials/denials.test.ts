@@ -13,6 +13,7 @@ import { Registry } from '../metrics/registry.ts';
 import { denialOf } from './denial.ts';
 import { Denials } from './denials.ts';
 import { denialMetrics, logDenial } from './report.ts';
+import { denialRoutes } from './start.ts';
 
 const pod = (key: string, address: string): Pod => ({
   key,
@@ -236,4 +237,28 @@ test('the group follows the settings; one that is taken is a problem and tried a
   denials.update();
   assert.equal(kernel.group, 7);
   assert.deepEqual(problems.at(-1), []);
+});
+
+test('the API tells what is kept and what comes, of one namespace when asked', async () => {
+  const { kernel, denials } = setUp();
+  const routes = denialRoutes(denials);
+  const call = async (path: string, query: Record<string, string>) =>
+    await routes[`GET ${path}`]?.({ query: new URLSearchParams(query), body: () => Promise.resolve({}) });
+  const heard: unknown[] = [];
+  const stream = async (namespace: string) => {
+    const reply = await call('/v1/denials/watch', { namespace });
+    assert.ok(reply && 'stream' in reply);
+    return reply.stream((line) => heard.push([namespace, (line as Denial).id]));
+  };
+  const closers = [await stream('x'), await stream('z')];
+  kernel.say(packet());
+  for (const closer of closers) closer.close();
+  kernel.say(packet({ destinationPort: 81 }));
+  assert.deepEqual(heard, [['x', 1]]);
+  const ids = async (query: Record<string, string>) => {
+    const reply = await call('/v1/denials', query);
+    assert.ok(reply && 'json' in reply);
+    return (reply.json as Denial[]).map(({ id }) => id);
+  };
+  assert.deepEqual([await ids({}), await ids({ namespace: 'z' })], [[1, 2], []]);
 });
