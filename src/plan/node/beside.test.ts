@@ -20,6 +20,7 @@ function config(flags: Record<string, unknown>): Config {
   return toConfig(values);
 }
 
+const CALLS = ['ip6tables', 'iptables'].map((table) => `sysctl net/bridge/bridge-nf-call-${table}`);
 const nodes = [node(1), node(2)];
 const bridge = { path: '/etc/cni/net.d/10-flannel.conflist', name: 'cbr0', bridge: 'cni0', ranges: [] };
 const beside = (content: Content = {}, flags: Record<string, unknown> = {}) =>
@@ -31,31 +32,31 @@ test('with it everything is planned, without it nothing: no route, no device, no
   const with_ = plan(planners, { nodes, config: config({}) });
   for (const target of ['route', 'nft', 'file', 'node-status', 'sysctl'] as const)
     assert.ok(rowsOf(with_, target).length > 0, target);
-  assert.deepEqual(beside(), { rows: [], problems: [] });
+  assert.deepEqual(beside({}, { 'policy.enabled': false }), { rows: [], problems: [] });
 });
 
 test('settings of what it does not do change nothing', () => {
   const flags = { 'cni.write': true, 'masquerade.enabled': true, clampMss: true, transport: 'vxlan' };
-  assert.deepEqual(lines({}, flags), []);
+  assert.deepEqual(lines({}, flags).sort(), CALLS);
 });
 
 test("the other network's bridge calls netfilter, so that policies see its packets", () => {
   const cni = [bridge as never];
-  const calls = ['ip6tables', 'iptables'].map((table) => `sysctl net/bridge/bridge-nf-call-${table}`);
-  assert.deepEqual(lines({ cni }).sort(), calls);
+  for (const content of [{ cni }, {}]) assert.deepEqual(lines(content).sort(), CALLS);
   assert.deepEqual(lines({ cni }, { 'policy.enabled': false }), []);
   const missing = { br_netfilter: 'no such module' };
   const { problems } = beside({ cni, missing });
   assert.match(problems.join(), /policies do not see packets between pods on the bridge cni0/);
   assert.match(problems.join(), /pods of this node reach each other whatever policies say/);
+  assert.match(beside({ missing }).problems.join(), /on a bridge, if the network plugin has one/);
 });
 
 test('a Node without pod CIDRs: unknown pods cannot be closed, which is told; nothing else is wrong with it', () => {
-  const content = { nodes: [node(1, { podCidrs: [] })], cni: [bridge as never] };
+  const content = { nodes: [node(1, { podCidrs: [] })] };
   assert.match(beside(content).problems.join(), /^Node n1: has no pod CIDR .* are open$/);
   assert.equal(lines(content).length, 2, 'both families of the bridge');
   for (const flags of [{ 'policy.unknownPods': 'open' }, { 'policy.enabled': false }])
-    assert.deepEqual(beside({ nodes: content.nodes }, flags).problems, []);
+    assert.deepEqual(beside(content, flags).problems, []);
 });
 
 test('a Node without a usable address is no matter either', () => {

@@ -18,7 +18,9 @@ const CALLS: Readonly<Record<Family, string>> = {
  */
 export function bridgeNetfilterRows(self: Self, world: World): RowOf<'sysctl'>[] {
   if (!self.config.policy.enabled || self.missing.br_netfilter !== undefined) return [];
-  if (!self.config.cni.write && bridgeOfOthers(world) === undefined) return [];
+  // Beside another network there may be a bridge that its configuration does not name (flannel's).
+  const { router, cni } = self.config;
+  if (router.enabled && !cni.write && bridgeOfOthers(world) === undefined) return [];
   // Another network's pods may have addresses from elsewhere.
   const families = new Set(self.podCidrs.length === 0 ? FAMILIES : self.podCidrs.map(familyOf));
   if (self.missing.ipv6 !== undefined) families.delete('ipv6');
@@ -36,14 +38,15 @@ export function bridgeNetfilterProblems(self: Self, world: World): Problem[] {
   const { config, missing, name } = self;
   if (!config.policy.enabled || missing.br_netfilter === undefined) return [];
   const bridge = config.cni.write ? ownBridge(self, world) : bridgeOfOthers(world);
-  if (bridge === undefined) return [];
+  if (bridge === undefined && config.router.enabled) return [];
+  const where = bridge === undefined ? 'a bridge, if the network plugin has one' : `the bridge ${bridge}`;
   const instead = config.cni.write
     ? 'new pods are attached by the plugin ptp; those that are on the bridge reach each other until they are started anew'
     : 'pods of this node reach each other whatever policies say';
   return [
     {
       object: `Node ${name}`,
-      message: `policies do not see packets between pods on the bridge ${bridge}: ${missing.br_netfilter}; ${instead}`,
+      message: `policies do not see packets between pods on ${where}: ${missing.br_netfilter}; ${instead}`,
       hint: 'load the module (and list it in /etc/modules-load.d), then start the agent again; or set cni.plugin to ptp',
     },
   ];

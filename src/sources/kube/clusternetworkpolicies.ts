@@ -104,7 +104,7 @@ function ruleOf(field: Field, side: 'from' | 'to'): readonly ClusterRule[] {
     protocols.fault('destinationNamedPort cannot stand beside peers that are no pods');
   }
   if (field.faults > before) {
-    field.fault(action === 'Accept' ? 'so this rule accepts nothing' : 'so this rule denies everything');
+    field.conclude(action === 'Accept' ? 'so this rule accepts nothing' : 'so this rule denies everything');
     return action === 'Accept' ? [] : [denial(name)];
   }
   return [

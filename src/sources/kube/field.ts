@@ -28,6 +28,12 @@ export class Field {
     this.#faults.push(`${this.path}: ${words}`);
   }
 
+  /** Ends the last fault with what becomes of it. */
+  conclude(words: string): void {
+    const last = this.#faults.pop();
+    if (last !== undefined) this.#faults.push(`${last}; ${words}`);
+  }
+
   at(key: string): Field {
     const raw = record(this.value);
     const path = this.path === '' ? key : `${this.path}.${key}`;
