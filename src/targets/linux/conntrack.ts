@@ -12,6 +12,7 @@ import { deleteFlows, type Flow, listFlows } from './netlink/conntrack/flows.ts'
 import { listFlowsTouching } from './netlink/conntrack/touching.ts';
 import { NetlinkError, type NetlinkOutcome, type NetlinkTransport } from './netlink/transport.ts';
 import { type Touch, Touched } from './touched.ts';
+import { nextTurn } from './turn.ts';
 
 /** Who opened a connection, and who serves it after its destination was translated; before the source is. */
 export interface Connection {
@@ -57,6 +58,8 @@ const DONE: Outcome = { ok: true };
 const ENOENT = 2;
 /** Judging gives the loop a turn after so many. */
 const JUDGED_IN_ONE_GO = 200;
+/** So does ending. */
+const ENDED_IN_ONE_GO = 200;
 
 export function conntrackTarget(options: ConntrackOptions): ConntrackTarget {
   const flows = new DeniedFlows(options);
@@ -72,6 +75,8 @@ export function conntrackTarget(options: ConntrackOptions): ConntrackTarget {
   };
 }
 
+type Verdicts = Pick<FlowJudge, 'isGone' | 'denies'>;
+
 /** Something to be removed. */
 type Finding =
   | { readonly what: 'flow'; readonly flow: Flow; readonly denial: Denial }
@@ -82,7 +87,7 @@ class DeniedFlows {
   readonly #judge: FlowJudge | undefined;
   readonly #touched: Touched;
   /** Found, and not removed yet. */
-  #found: ReadonlyMap<string, Finding> = new Map();
+  #found = new Map<string, Finding>();
 
   constructor({ nl, clock, judge }: ConntrackOptions) {
     this.#nl = nl;
@@ -109,13 +114,23 @@ class DeniedFlows {
     return new Map([...this.#found].map(([key, finding]) => [key, bodyOf(finding)]));
   }
 
-  /** The server's packets are silenced before its connection goes: otherwise the next one would open it anew. */
   async apply(batch: readonly Change<ConntrackBody>[]): Promise<readonly Outcome[]> {
     const judge = this.#judge;
     if (!judge?.ready) throw new FairleadError('not-ready', 'policies are not fully known: nothing is ended');
+    const outcomes: Outcome[] = [];
+    for (let from = 0; from < batch.length; from += ENDED_IN_ONE_GO) {
+      if (from > 0) await nextTurn();
+      const keys = batch.slice(from, from + ENDED_IN_ONE_GO).map(({ key }) => key);
+      outcomes.push(...(await this.#applyPart(judge, keys)));
+    }
+    return outcomes;
+  }
+
+  /** The server's packets are silenced before its connection goes: otherwise the next one would open it anew. */
+  async #applyPart(judge: FlowJudge, keys: readonly string[]): Promise<readonly Outcome[]> {
     const flows: { key: string; flow: Flow; denial: Denial }[] = [];
     const again: { key: string; ended: EndedFlow }[] = [];
-    for (const { key } of batch) {
+    for (const key of keys) {
       const finding = this.#found.get(key);
       if (finding?.what === 'ended') again.push({ key, ended: finding.ended });
       // What policies have let through again since it was found stays.
@@ -123,47 +138,31 @@ class DeniedFlows {
       if (finding?.what === 'flow' && denial) flows.push({ key, flow: finding.flow, denial });
     }
     const failed = new Map<string, Outcome>();
-    const note = (keys: readonly { key: string }[], outcomes: readonly NetlinkOutcome[]) => {
-      for (const [i, outcome] of outcomes.entries())
-        if (!outcome.ok && !isGone(outcome.error)) failed.set(keys[i]?.key ?? '', outcome);
+    const note = (rows: readonly { key: string }[], outcomes: readonly NetlinkOutcome[]) => {
+      for (const [i, { key }] of rows.entries()) {
+        const outcome = outcomes[i];
+        if (outcome && !outcome.ok) failed.set(key, outcome);
+      }
     };
-    note(
-      again,
-      await removeEnded(
-        this.#nl,
-        again.map(({ ended }) => ended),
-      ),
-    );
+    const notes = again.map(({ ended }) => ended);
+    note(again, await removeEnded(this.#nl, notes));
     const silenced = flows.filter(({ flow, denial }) => denial.silence && canBeSilenced(flow));
-    const put = await putEnded(
-      this.#nl,
-      silenced.map(({ flow }) => serverPackets(flow)),
-    );
-    for (const [i, outcome] of put.entries()) if (!outcome.ok) failed.set(silenced[i]?.key ?? '', outcome);
+    const packets = silenced.map(({ flow }) => serverPackets(flow));
+    note(silenced, await putEnded(this.#nl, packets));
     const ending = flows.filter(({ key }) => !failed.has(key));
-    note(
-      ending,
-      await deleteFlows(
-        this.#nl,
-        ending.map(({ flow }) => flow),
-      ),
-    );
-    this.#forget(batch.map(({ key }) => key).filter((key) => !failed.has(key)));
-    return batch.map(({ key }) => failed.get(key) ?? DONE);
+    const entries = ending.map(({ flow }) => flow);
+    note(ending, (await deleteFlows(this.#nl, entries)).map(goneIsDone));
+    for (const key of keys) if (!failed.has(key)) this.#found.delete(key);
+    return keys.map((key) => failed.get(key) ?? DONE);
   }
 
-  #forget(keys: readonly string[]): void {
-    const found = new Map(this.#found);
-    for (const key of keys) found.delete(key);
-    this.#found = found;
-  }
-
-  async #look(judge: FlowJudge, what: Touch): Promise<ReadonlyMap<string, Finding>> {
+  async #look(judge: FlowJudge, what: Touch): Promise<Map<string, Finding>> {
     const found = new Map<string, Finding>();
     const flows = await this.#flows(judge, what);
+    const verdicts = remembering(judge);
     for (const [i, flow] of flows.entries()) {
       if (i % JUDGED_IN_ONE_GO === JUDGED_IN_ONE_GO - 1) await nextTurn();
-      const denial = denialOf(judge, flow);
+      const denial = denialOf(verdicts, flow);
       if (denial) found.set(flowKey(flow), { what: 'flow', flow, denial });
     }
     for (const ended of await listEnded(this.#nl)) {
@@ -181,7 +180,21 @@ class DeniedFlows {
   }
 }
 
-function denialOf(judge: FlowJudge, flow: Flow): Denial | undefined {
+/** Of a client's many connections to one port only the first is judged. For one look. */
+function remembering(judge: FlowJudge): Verdicts {
+  const known = new Map<string, Denial | undefined>();
+  return {
+    isGone: (address) => judge.isGone(address),
+    denies(connection) {
+      const { protocol, from, to, port } = connection;
+      const key = `${protocol} ${from} ${to} ${port}`;
+      if (!known.has(key)) known.set(key, judge.denies(connection));
+      return known.get(key);
+    },
+  };
+}
+
+function denialOf(judge: Verdicts, flow: Flow): Denial | undefined {
   const { protocol, original, reply } = flow;
   for (const address of [original.source, reply.source, original.destination, reply.destination])
     if (judge.isGone(address)) return { why: `the pod of ${address} is gone`, silence: false };
@@ -232,10 +245,7 @@ const wordsOf = ({
   destinationPort,
 }: EndedFlow | Flow['original']): string => `${source} ${sourcePort} ${destination} ${destinationPort}`;
 
-function isGone(error: Error): boolean {
-  return error instanceof NetlinkError && error.errno === ENOENT;
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
+function goneIsDone(outcome: NetlinkOutcome): NetlinkOutcome {
+  const isGone = !outcome.ok && outcome.error instanceof NetlinkError && outcome.error.errno === ENOENT;
+  return isGone ? DONE : outcome;
 }

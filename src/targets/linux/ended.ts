@@ -15,6 +15,7 @@ import {
 } from './netlink/nftables/elements.ts';
 import { batchBegin, batchEnd } from './netlink/nftables/objects.ts';
 import { NetlinkError, type NetlinkOutcome, type NetlinkTransport } from './netlink/transport.ts';
+import { nextTurn } from './turn.ts';
 
 /** Packets of one direction of a connection, as they are sent. */
 export interface EndedFlow extends FlowEnd {
@@ -103,6 +104,7 @@ async function eachPart(
         part.map(([, flow]) => elementOf(set, flow)),
       );
       for (const [i] of part) outcomes[i] = outcome;
+      await nextTurn();
     }
   }
   return outcomes;
