@@ -54,6 +54,7 @@ const anyConfig: fc.Arbitrary<Config> = fc
     underlayLink: fc.constantFrom(undefined, undefined, 'eth1'),
     underlayFamily: fc.constantFrom('ipv4', 'ipv6'),
     vxlan: fc.constantFrom({ vni: 1, port: 8472 }, { vni: 2, port: 8472 }),
+    router: fc.record({ enabled: fc.oneof({ arbitrary: fc.constant(true), weight: 5 }, fc.constant(false)) }),
     clampMss: fc.boolean(),
     masquerade: fc.record({ enabled: fc.boolean(), exclude: fc.subarray(CIDRS).map((all) => all.map(cidr)) }),
   })
