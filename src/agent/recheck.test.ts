@@ -125,12 +125,13 @@ test('only ends at our own pods are judged', () => {
   assert.equal(ask(B, A), undefined);
 });
 
-test('audit mode and the setting keep end nothing', () => {
+test('audit mode and the setting keep end nothing; what was ended before stays denied', () => {
   close('ingress', true);
   assert.equal(ask(B, A), undefined);
   close('ingress');
+  assert.equal(ask(B, A)?.spared, false);
   policy({ established: 'keep' });
-  assert.equal(ask(B, A), undefined);
+  assert.equal(ask(B, A)?.spared, true);
 });
 
 test('addresses of no pod: connections go, and nobody is silenced, whatever the setting', () => {

@@ -59,7 +59,7 @@ export class Recheck implements FlowJudge {
     for (const [verdict, end] of [[egress, from] as const, [ingress, to] as const]) {
       if (!verdict || verdict.allowed || !this.#isOurs(verdict, end)) continue;
       if (verdict.by === 'unknown-pod') return { why: verdict.text, silence: false };
-      if (this.#policy?.established === 'recheck') return { why: verdict.text, silence: true };
+      return { why: verdict.text, silence: true, spared: this.#policy?.established === 'keep' };
     }
     return undefined;
   }

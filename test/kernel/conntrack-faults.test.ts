@@ -289,3 +289,18 @@ test('20,000 connections end together, and the loop goes on', async () => {
   assert.equal((await listEnded(real)).length, 20_000);
   assert.ok(longest < 500, `the loop stood still for ${longest} ms`);
 });
+
+test('what is spared goes on, and what was ended before does not begin anew', async () => {
+  await insert(entry('10.0.0.9', POD, 80));
+  const ended = [
+    { protocol: 17, source: POD, sourcePort: 80, destination: ip('10.0.0.7'), destinationPort: 4000 },
+  ];
+  await putEnded(real, ended);
+  const judge: FlowJudge = {
+    ...deniesPort80,
+    denies: () => ({ why: 'denied', silence: true, spared: true }),
+  };
+  const target = conntrackTarget({ nl: real, clock: systemClock, judge });
+  assert.equal((await target.observe()).size, 0);
+  assert.deepEqual(await listEnded(real), ended);
+});

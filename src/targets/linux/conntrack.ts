@@ -27,6 +27,8 @@ export interface Denial {
   readonly why: string;
   /** Its server may go on sending, and policies may let that through: its packets must be dropped, too. */
   readonly silence: boolean;
+  /** What is under way may go on (`policy.established: keep`). */
+  readonly spared?: boolean;
 }
 
 /** Knows what may be. Asked many thousand times in a row. */
@@ -199,7 +201,8 @@ function denialOf(judge: Verdicts, flow: Flow): Denial | undefined {
   for (const address of [original.source, reply.source, original.destination, reply.destination])
     if (judge.isGone(address)) return { why: `the pod of ${address} is gone`, silence: false };
   const port = hasPorts(protocol) ? reply.sourcePort : undefined;
-  return judge.denies({ protocol, from: original.source, to: reply.source, port });
+  const denial = judge.denies({ protocol, from: original.source, to: reply.source, port });
+  return denial?.spared ? undefined : denial;
 }
 
 /** Answers to a translated source go to this node itself and reach no pod without the entry. */
