@@ -53,7 +53,9 @@ function roomOf(file: string): string {
 }
 
 function importsOf(text: string): string[] {
-  return [...text.matchAll(/\b(?:from\s+|import\s+|import\s*\(\s*)'([^']+)'/g)].map((match) => match[1] ?? '');
+  return [...text.matchAll(/\b(?:from\s+|import\s+|import\s*\(\s*)'([^']+)'/g)].map(
+    (match) => match[1] ?? '',
+  );
 }
 
 test('there is something to judge', () => assert.ok(files.length > 20));
