@@ -19,6 +19,10 @@ test('the outside has an address for each part that blocks and exceptions make',
   const labels = (...peers: Peer[]) =>
     outsideEnds(worldOf({}), wordsOfPeers(...peers)).map(({ label }) => label);
   assert.deepEqual(labels(), ['outside (198.51.100.77)']);
+  assert.deepEqual(labels(block('172.16.0.0/12')), [
+    'outside (198.51.100.77)',
+    'outside 172.16.0.0/12 (172.16.0.1)',
+  ]);
   assert.deepEqual(labels(block('172.16.0.0/12', '172.16.0.0/13')), [
     'outside (198.51.100.77)',
     'outside 172.16.0.0/13 (172.16.0.1)',
