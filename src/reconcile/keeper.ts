@@ -78,6 +78,11 @@ export class Keeper {
     return this.#known && this.queue.forward.size === 0 && !this.mayRemove;
   }
 
+  /** Why it could not be read or written last; `undefined` when it could. */
+  get error(): string | undefined {
+    return this.#error;
+  }
+
   get mayRemove(): boolean {
     return this.hold === undefined && this.queue.removals.size > 0;
   }

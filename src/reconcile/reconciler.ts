@@ -148,7 +148,7 @@ export class Reconciler {
   unapplied(target: TargetName, mine: (key: string) => boolean): string | undefined {
     const keeper = this.#keepers.get(target);
     if (!keeper) return undefined;
-    if (!keeper.resting) return `target ${target}: ${keeper.status().error ?? 'at work'}`;
+    if (!keeper.resting) return `target ${target}: ${keeper.error ?? 'at work'}`;
     for (const key of keeper.delta.todo.keys()) {
       if (!mine(key)) continue;
       const { state, message } = rowStatus(keeper, this.#clock, key);

@@ -41,7 +41,7 @@ export function bridgeNetfilterProblems(self: Self, world: World): Problem[] {
   if (bridge === undefined && config.router.enabled) return [];
   const where = bridge === undefined ? 'a bridge, if the network plugin has one' : `the bridge ${bridge}`;
   const instead = config.cni.write
-    ? 'new pods are attached by the plugin ptp; those that are on the bridge reach each other until they are started anew'
+    ? 'new pods are attached by the plugin ptp; those on the bridge reach each other, and the new ones not, until they are started anew'
     : 'pods of this node reach each other whatever policies say';
   return [
     {
