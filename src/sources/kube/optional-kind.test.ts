@@ -68,7 +68,7 @@ const served =
     response.write(bookmark('10', true));
   };
 
-test('absent: empty and ready at once; asked for every few seconds, by one request, without a word', async () => {
+test('absent: empty and ready at once; asked for every few seconds, then once a minute, by one request, without a word', async () => {
   const r = await rig(absent);
   await until('ready', r.ready);
   assert.deepEqual(r.sink.log, ['not ready', 'replace ', 'ready']);
@@ -77,8 +77,13 @@ test('absent: empty and ready at once; asked for every few seconds, by one reque
   const before = r.server.asked.length;
   await r.pass(60);
   const asked = r.server.asked.slice(before);
-  assert.ok(asked.length >= 7 && asked.length <= 15, `${asked.length} requests a minute`);
+  assert.ok(asked.length >= 4 && asked.length <= 12, `${asked.length} requests in the first minute`);
   assert.ok(asked.every(({ kind, query }) => kind === 'call' && query.get('limit') === '1'));
+  await r.pass(120);
+  const later = r.server.asked.length;
+  await r.pass(120);
+  const rare = r.server.asked.length - later;
+  assert.ok(rare >= 1 && rare <= 4, `${rare} requests in two later minutes`);
   assert.deepEqual([r.lines.length, r.sink.log.length], [1, 3], 'nothing was told again');
 });
 

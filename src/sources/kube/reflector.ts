@@ -24,8 +24,11 @@ export interface Timing {
   /** Without contact for longer than this, the view is no longer trusted. */
   readonly distrust: number;
   readonly backoff: { readonly first: number; readonly longest: number };
-  /** How often an optional kind that the API does not have is asked for; up to as much again is added at random. */
-  readonly absent: number;
+  /**
+   * How often an optional kind that the API does not have is asked for: the longer it has been missing, the more seldom. Up to as much again
+   * is added at random.
+   */
+  readonly absent: { readonly first: number; readonly longest: number };
   /** A kind that had objects is missing for this long before they are given up: a server that is just starting answers 404 too. */
   readonly doubt: number;
 }
@@ -40,7 +43,7 @@ export const TIMING: Timing = {
   listSilence: 20_000,
   distrust: 90_000,
   backoff: { first: 500, longest: 8_000 },
-  absent: 4_000,
+  absent: { first: 4_000, longest: 32_000 },
   doubt: 15_000,
 };
 
@@ -269,7 +272,9 @@ export class Reflector<S extends KubeSource> {
       this.#reason = '';
       log.info({ source: kind.source }, 'the API server does not have this kind');
     }
-    await this.#pause(this.#timing.absent * (1 + random()));
+    const { first, longest } = this.#timing.absent;
+    const since = this.#o.clock.monotonic() - (this.#missingSince ?? 0);
+    await this.#pause(Math.min(longest, Math.max(first, since / 4)) * (1 + random()));
   }
 
   async #failed(error: unknown, began: number): Promise<void> {
