@@ -192,8 +192,10 @@ test('equal packets within 10 s are one denial; it is told at once and at the en
   );
 });
 
-test('what is kept is bounded, and so are the labels', async () => {
-  const { clock, kernel, denials, store, registry } = setUp();
+test('what is kept is bounded, so are what is told a second, and labels', async () => {
+  const { clock, kernel, denials, store, registry, told } = setUp();
+  const policy = { ...CONFIG.policy, logRate: 2_000 };
+  store.put('config', 'config', { ...CONFIG, policy });
   for (let n = 0; n < 150; n++) {
     const one = pod(`ns${n}/a`, `10.244.1.${100 + n}`);
     store.put('pods', one.key, one);
@@ -207,11 +209,27 @@ test('what is kept is bounded, and so are the labels', async () => {
   assert.equal(denials.list().at(-1)?.port, 1_099);
   kernel.say(packet({ destinationPort: 200 }));
   await clock.advance(20_000);
+  const ids = denials.list().map(({ id }) => id);
   assert.deepEqual(
-    denials.list().map(({ id }) => id),
-    Array.from(denials.list(), (_, i) => (denials.list()[0]?.id ?? 0) + i),
+    ids,
+    ids.map((_, i) => (ids[0] ?? 0) + i),
   );
+
+  store.put('config', 'config', { ...CONFIG, policy: { ...policy, logRate: 5 } });
+  const before = told.length;
+  for (let second = 0; second < 2; second++) {
+    for (let i = 0; i < 50; i++) kernel.say(packet({ destinationPort: 5_000 + 100 * second + i }));
+    await clock.advance(1_000);
+  }
+  assert.equal(told.length - before, 10);
+  assert.equal(sumOf(registry.text()), 150 + 1_100 + 1 + 100, 'all are counted');
 });
+
+const sumOf = (text: string): number =>
+  [...text.matchAll(/^fairlead_policy_denied_packets_total\{.*\} (\d+)$/gm)].reduce(
+    (sum, m) => sum + Number(m[1]),
+    0,
+  );
 
 test('the group follows the settings; one that is taken is a problem and tried again', async () => {
   const { clock, kernel, denials, store, problems } = setUp();

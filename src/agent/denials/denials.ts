@@ -39,6 +39,8 @@ export class Denials {
   #retryAt = 0;
   #sweeping = false;
   #id = 0;
+  #second = -1;
+  #told = 0;
 
   constructor(input: DenialsInput) {
     this.#input = input;
@@ -98,6 +100,10 @@ export class Denials {
       this.#input.onPacket(more);
       return;
     }
+    if (!this.#mayTell()) {
+      this.#input.onPacket({ id: 0, at: now, last: now, count: 1, ...found });
+      return;
+    }
     const denial = { id: ++this.#id, at: now, last: now, count: 1, ...found };
     this.#kept.push(denial);
     if (this.#kept.length > KEPT) this.#kept.shift();
@@ -105,6 +111,14 @@ export class Denials {
     this.#sweepLater();
     this.#input.onPacket(denial);
     this.#tell(denial);
+  }
+
+  /** The kernel limits each place that denies for itself; this is the limit of all together. More are only counted. */
+  #mayTell(): boolean {
+    const second = Math.floor(this.#input.clock.monotonic() / 1_000);
+    if (second !== this.#second) [this.#second, this.#told] = [second, 0];
+    const rate = this.#input.world.config.objects.get('config')?.policy.logRate ?? 0;
+    return ++this.#told <= rate;
   }
 
   #replace(key: string, before: Denial, after: Denial): void {
