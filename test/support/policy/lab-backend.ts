@@ -50,6 +50,7 @@ interface Made {
 export class LabBackend implements Backend {
   readonly lab: Lab;
   #state: ClusterState | undefined;
+  readonly #nodeLabels = new Map<string, Labels>();
   readonly #namespaces = new Set<string>();
   readonly #made = new Map<string, Made>();
   readonly #ips = new Map<string, readonly string[]>();
@@ -67,10 +68,9 @@ export class LabBackend implements Backend {
     const base = defaultTopology({ nodes: nodes.size, pods: 0, segments });
     const topology = {
       ...base,
-      nodes: [...nodes.values()].map(({ name, labels }, i) => ({
+      nodes: [...nodes.values()].map(({ name }, i) => ({
         ...base.nodes[i]!,
         name,
-        labels,
         sysctls: FORGETFUL,
       })),
     };
@@ -91,8 +91,7 @@ export class LabBackend implements Backend {
   async start(state: ClusterState): Promise<void> {
     this.#state = state;
     await this.#deletePolicies();
-    for (const node of state.nodes.values())
-      await this.#label(`/api/v1/nodes/${node.name}`, node.labels, 'add');
+    for (const { name, labels } of state.nodes.values()) await this.#labelNode(name, labels);
     for (const name of [...this.#namespaces])
       if (!state.namespaces.has(name)) await this.#deleteNamespace(name);
     for (const [name, labels] of state.namespaces) await this.#setNamespace(name, labels);
@@ -192,7 +191,7 @@ export class LabBackend implements Backend {
     if (!this.#namespaces.has(name))
       await ignoring(409, this.lab.api.create(NAMESPACES, { metadata: { name, labels } }));
     this.#namespaces.add(name);
-    await this.#label(path, labels, 'replace');
+    await this.#label(path, labels);
   }
 
   /** A namespace is gone when nothing of it is left. */
@@ -209,7 +208,7 @@ export class LabBackend implements Backend {
     const pod = state.pod(key);
     const made = this.#made.get(key);
     if (made) {
-      await this.#label(podPath(key), pod.labels, 'replace');
+      await this.#label(podPath(key), pod.labels);
       return;
     }
     const manifest = podToCreate(pod, state.portsOf(pod));
@@ -243,12 +242,24 @@ export class LabBackend implements Backend {
     }, 30_000);
   }
 
-  /** `replace`: a label that is not named goes. */
-  async #label(path: string, labels: Labels, how: 'add' | 'replace'): Promise<void> {
+  /** A Node has labels of its kubelet's, too; of those that a case gave it go what the next one does not. */
+  async #labelNode(name: string, labels: Labels): Promise<void> {
+    const given = this.#nodeLabels.get(name) ?? {};
+    this.#nodeLabels.set(name, labels);
+    const gone = Object.keys(given).filter((key) => labels[key] === undefined);
+    await this.#patchLabels(`/api/v1/nodes/${name}`, labels, gone);
+  }
+
+  /** Whatever is not named goes. */
+  async #label(path: string, labels: Labels): Promise<void> {
     const present = (await this.lab.api.get(path)).metadata.labels ?? {};
-    const gone = how === 'add' ? [] : Object.keys(present).filter((key) => labels[key] === undefined);
-    const changed = Object.entries(labels).filter(([key, value]) => present[key] !== value);
-    const patch = Object.fromEntries([...changed, ...gone.map((key) => [key, null] as const)]);
+    const gone = Object.keys(present).filter((key) => labels[key] === undefined);
+    const same = gone.length === 0 && Object.entries(labels).every(([key, value]) => present[key] === value);
+    if (!same) await this.#patchLabels(path, labels, gone);
+  }
+
+  async #patchLabels(path: string, labels: Labels, gone: readonly string[]): Promise<void> {
+    const patch = { ...labels, ...Object.fromEntries(gone.map((key) => [key, null])) };
     if (Object.keys(patch).length > 0) await this.lab.api.patch(path, { metadata: { labels: patch } }, MERGE);
   }
 

@@ -1,0 +1,7 @@
+/** NetworkPolicy: the truth tables as real packets in labs of three nodes, both families. All of them: `npm run cases -- policy FOLDER`. */
+import { playRounds } from './policy-lab.ts';
+
+playRounds('policy', [
+  { transport: 'layer2', api: 'lab', oneIn: { 'netpol-cases': 4, 'own-policy': 2 } },
+  { transport: 'vxlan', api: 'real', oneIn: { 'netpol-cases': 23, 'own-policy': 4 } },
+]);
