@@ -1,20 +1,7 @@
-/**
- * NetworkPolicy on one node of a large cluster: cold start until denied packets are dropped, one change until the verdict of a packet is another, CPU
- * and memory.
- *
- *   npm run bench -- policy [--policies 100,5000] [--changes 50] [--runs 3] [--every-pod] [--peer 'CMD']
- *
- * 10,000 pods in 100 namespaces, 100 of them on this node; one policy in ten selects a pod of this node, with --every-pod all do (policy-cluster.ts). Runs in a network and mount
- * namespace of its own, with the outside and the pods in two more; the verdict is asked of real packets (packet-verdict.ts), of both families for us.
- * `--peer CMD` measures another agent on the same objects in the same way, by IPv4; in CMD {kubeconfig} {node} {link} {dir} are filled in.
- */
-import { spawnSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { LINK, quantile, quiet, Stage, underlay } from './agent-run.ts';
-import { nodeAddresses } from './cluster.ts';
-import { Namespace, Verdicts } from './packet-verdict.ts';
+import { quantile, quiet, Stage } from './agent-run.ts';
+import { Verdicts } from './packet-verdict.ts';
 import {
   CROWD,
   EVERY_POD,
@@ -22,13 +9,13 @@ import {
   localIps,
   NAMESPACES,
   OUTSIDER,
-  podPrefixes,
   policy,
   SWITCHED,
   teamName,
 } from './policy-cluster.ts';
+import { policyMachine, sweep } from './policy-machine.ts';
 import { cpuSeconds, rssMegabytes } from './process-cost.ts';
-import { ip, until } from './tools.ts';
+import { until } from './tools.ts';
 
 const PAUSE_MS = 20;
 /** Local pods whose packets say that a cold start is over. */
@@ -129,9 +116,7 @@ const CHANGES: readonly Change[] = [
   },
 ];
 
-const [outside, pods] = [new Namespace(), new Namespace()];
-await Promise.all([outside.ready(), pods.ready()]);
-machine();
+const { outside, pods } = await policyMachine();
 const verdicts = new Verdicts(outside, pods);
 try {
   console.log(
@@ -149,41 +134,6 @@ try {
   verdicts.close();
   outside.close();
   pods.close();
-}
-
-/** The node, its pods behind one link, and the outside behind the node's own link. Forwards from the beginning, as a node does. */
-function machine(): void {
-  underlay();
-  for (const name of ['net/ipv4/ip_forward', 'net/ipv6/conf/all/forwarding'])
-    writeFileSync(`/proc/sys/${name}`, '1');
-  ip(
-    `link set wire netns ${outside.pid}`,
-    `link add pods type veth peer name eth0 netns ${pods.pid}`,
-    'link set pods up',
-  );
-  const [v4, v6] = podPrefixes(0).map((prefix) => prefix.split('/')[0]);
-  ip(`addr add ${v4?.replace(/0$/, '1')}/24 dev pods`, `-6 addr add ${v6}1/64 dev pods nodad`);
-  pods.ip('link set lo up', 'link set eth0 up');
-  for (let i = 0; i < NAMESPACES; i++) {
-    const [ip4, ip6] = localIps(i);
-    pods.ip(`addr add ${ip4}/24 dev eth0`, `-6 addr add ${ip6}/64 dev eth0 nodad`);
-  }
-  pods.ip(`route add default via ${v4?.replace(/0$/, '1')}`, `-6 route add default via ${v6}1`);
-  const [outer4, outer6] = nodeAddresses(OUTSIDER.node);
-  outside.ip(
-    'link set lo up',
-    'link set wire up',
-    `addr add ${outer4}/15 dev wire`,
-    `-6 addr add ${outer6}/48 dev wire nodad`,
-  );
-  for (const address of [...OUTSIDER.ips, ...CROWD.ips])
-    outside.ip(
-      address.includes(':') ? `-6 addr add ${address}/128 dev lo nodad` : `addr add ${address}/32 dev lo`,
-    );
-  const [own4, own6] = nodeAddresses(0);
-  outside.ip(`route add 10.0.0.0/24 via ${own4}`, `-6 route add fd00:10::/64 via ${own6}`);
-  // For agents that route nothing: the way back.
-  ip(`route add 10.0.0.0/8 via ${outer4} dev ${LINK}`, `-6 route add fd00:10::/32 via ${outer6} dev ${LINK}`);
 }
 
 /** Memory of the agent where nobody has a policy. */
@@ -246,12 +196,6 @@ async function measure({ command, families, patience }: Contender, size: number)
     stage.close();
     sweep();
   }
-}
-
-/** Takes away what an agent left, so that the next one starts clean. */
-function sweep(): void {
-  for (const family of ['-4', '-6']) ip(`${family} route flush proto 201`);
-  spawnSync('nft', ['flush', 'ruleset']);
 }
 
 function print({ name }: Contender, size: number, without: number, runs: readonly Measured[]): void {

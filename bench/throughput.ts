@@ -5,20 +5,17 @@
  *
  *   npm run bench -- throughput [--pairs 60] [--ms 300]
  *
- * A machine's speed wanders by more than what is looked for, but slowly. So both sides run in turn, shortly and often (ABBA), each pair gives
- * one ratio, and the median of all is printed with its standard error. Sender and receiver are pinned to a processor each.
+ * Both sides run in turn, shortly and often (in-turn.ts). Sender and receiver are pinned to a processor each.
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { Lab } from '../src/lab/client.ts';
-import { median } from './table.ts';
+import { inTurn } from './in-turn.ts';
 
 const FLOW = join(import.meta.dirname, 'tcp-flow.ts');
 const NODES = ['n1', 'n2'];
-const SIDES = ['ours', 'hand'] as const;
-type Side = (typeof SIDES)[number];
 
 const WITHOUT = ['fairlead', 'hand']
   .map((name) => `table inet ${name} {}\ndelete table inet ${name}\n`)
@@ -47,34 +44,23 @@ export async function run(pairs: number, milliseconds: number): Promise<void> {
     void lab.exec(to, ...pinned(1), FLOW, 'receive', '7777');
     await setTimeout(500);
     for (const address of pods.find((pod) => pod.name === to)?.ips ?? []) {
-      const speed = async (side: Side) => {
+      const speed = (side: 'ours' | 'hand') => async () => {
         for (const node of NODES) await lab.run(node, 'nft', '-f', file(lab, node, side));
         const flow = [FLOW, 'send', address, '7777', String(milliseconds)];
         return Number(await lab.run('default/n1-a', ...pinned(0), ...flow)) / 1e6;
       };
-      await speed('ours');
-      const speeds: Record<Side, number[]> = { ours: [], hand: [] };
-      for (let pair = 0; pair < pairs; pair++) {
-        for (const side of pair % 2 === 0 ? SIDES : SIDES.toReversed()) speeds[side].push(await speed(side));
-      }
-      const ratios = speeds.ours.map((ours, i) => ours / (speeds.hand[i] ?? Number.NaN));
+      const { ours, other, ratio, error } = await inTurn(pairs, speed('ours'), speed('hand'));
       const family = address.includes(':') ? 'IPv6' : 'IPv4';
+      const numbers = [ours.toFixed(0).padStart(9), other.toFixed(0).padStart(12)];
       console.log(
-        `${transport.padEnd(9)} ${family}   ${median(speeds.ours).toFixed(0).padStart(9)}   ${median(speeds.hand).toFixed(0).padStart(12)}   ${median(ratios).toFixed(3).padStart(16)}   ${errorOf(ratios).toFixed(3).padStart(14)}`,
+        `${transport.padEnd(9)} ${family}   ${numbers.join('   ')}   ${ratio.toFixed(3).padStart(16)}   ${error.toFixed(3).padStart(14)}`,
       );
     }
   }
 }
 
 const pinned = (processor: number): string[] => ['taskset', '-c', String(processor), process.execPath];
-const file = (lab: Lab, node: string, side: Side): string => join(lab.dir, `${node}-${side}.nft`);
-
-/** Of the median, from the median distance to it: outliers do not count. */
-function errorOf(values: readonly number[]): number {
-  const middle = median(values);
-  const deviation = 1.483 * median(values.map((value) => Math.abs(value - middle)));
-  return (1.253 * deviation) / Math.sqrt(values.length);
-}
+const file = (lab: Lab, node: string, side: 'ours' | 'hand'): string => join(lab.dir, `${node}-${side}.nft`);
 
 if (import.meta.main) {
   const { values } = parseArgs({

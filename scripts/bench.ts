@@ -29,6 +29,11 @@ const BENCHES: Readonly<Record<string, Bench>> = {
     namespaced: true,
     smoke: ['--policies', '100', '--runs', '1', '--changes', '10'],
   },
+  'policy-path': {
+    about: 'what network policy costs the packets that it lets through',
+    namespaced: true,
+    smoke: ['--policies', '100', '--pairs', '2', '--ms', '100'],
+  },
   kube: { about: 'the Kubernetes sources with many pods', smoke: ['5000'] },
   throughput: {
     about: 'a TCP flow between pods against the same path by hand',
