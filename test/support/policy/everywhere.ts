@@ -51,7 +51,6 @@ export async function* policyCases(
     if (flags['lab-only']) yield { name: 'lab', difference: lacks };
     return;
   }
-  if (api === 'real') useRealServer();
   for (const one of transports) yield* inLab(cases, one, api);
 }
 
@@ -68,6 +67,7 @@ export async function* inLab(
   transport: 'layer2' | 'vxlan',
   api: 'lab' | 'real',
 ): AsyncIterable<Played> {
+  if (api === 'real') useRealServer();
   await using backend = await LabBackend.open(cases, { transport, api });
   for (const one of cases)
     yield {
