@@ -87,6 +87,12 @@ export class Delta {
     this.#judge(key, true);
   }
 
+  /** The target has something else in its place: what is to be done about it has not become more urgent. */
+  replaced(key: string, body: unknown): void {
+    this.#found.set(key, body);
+    this.#judge(key, false);
+  }
+
   /** The target was read in full. */
   observed(found: ReadonlyMap<string, unknown>): void {
     const before = this.#found;

@@ -277,8 +277,11 @@ export class Keeper {
   #unmet(key: string, depth: number): RowRef | undefined {
     for (const need of this.delta.wanted.get(key)?.needs ?? []) {
       if (this.#board.isDone(need)) continue;
-      const goesAlong = this.target.atomic && need.target === this.name && this.queue.forward.has(need.key);
-      if (goesAlong && depth < 8 && !this.#unmet(need.key, depth + 1)) continue;
+      if (this.target.atomic && need.target === this.name) {
+        // Something else may be in its place; and a row that is refused for want of it may have a stricter one itself.
+        if (this.queue.last(need.key) !== undefined) continue;
+        if (this.queue.forward.has(need.key) && depth < 8 && !this.#unmet(need.key, depth + 1)) continue;
+      }
       return need;
     }
     return undefined;
@@ -334,6 +337,7 @@ export class Keeper {
       return head;
     }
     const error = describe(outcome.error);
+    if (outcome.instead !== undefined) this.delta.replaced(key, outcome.instead);
     // What was wanted may have changed under way: then the new wish has not failed yet.
     if (this.#stillSame(change) && this.delta.todo.has(key)) this.queue.fail(key, error, now);
     // A replacement may have failed half-way, so look before the next try.

@@ -89,8 +89,9 @@ test('a target that cannot be read backs off with its error; rows that need it w
 test('in a transaction the culprit is left out next time, so that the others get through', async () => {
   const { clock, nft, want, states, calls } = rig();
   nft.answer = ({ key }, batch) => {
-    if (!batch.some((change) => change.key === 'bad')) return OK;
-    return { ok: false, error: new Error(key === 'bad' ? 'ENOENT' : 'rolled back') };
+    const culprit = ['bad', 'dependent'].find((name) => batch.some((change) => change.key === name));
+    if (culprit === undefined) return OK;
+    return { ok: false, error: new Error(key === culprit ? 'ENOENT' : 'rolled back') };
   };
   want('nft a', 'nft bad', 'nft b', 'nft dependent needs nft bad', 'nft follower needs nft a');
   await clock.advance(10);
@@ -98,13 +99,44 @@ test('in a transaction the culprit is left out next time, so that the others get
     'nft a done',
     'nft bad failed',
     'nft b done',
-    'nft dependent waiting',
+    'nft dependent failed',
     'nft follower done',
   ]);
-  assert.deepEqual(calls, ['nft: +a +bad +b +dependent +follower', 'nft: +a +b +follower']);
+  // Only the target knows whether something stands in the place of what was refused.
+  assert.deepEqual(calls, [
+    'nft: +a +bad +b +dependent +follower',
+    'nft: +a +b +dependent +follower',
+    'nft: +a +b +follower',
+  ]);
   nft.answer = undefined;
   await clock.advance(200);
-  assert.equal(calls.at(-1), 'nft: +bad +dependent', 'and with it goes what needs it, in one transaction');
+  assert.deepEqual(
+    states().filter((state) => !state.endsWith('done')),
+    [],
+  );
+});
+
+test('a row in whose place the target put something else is failed, holds nobody, and backs off without drift', async () => {
+  const { clock, nft, want, states, calls, reconciler } = rig();
+  nft.answer = ({ key }) => {
+    if (key !== 'bad') return OK;
+    nft.things.set('bad', 'closed');
+    return { ok: false, error: new Error('EINVAL'), instead: 'closed' };
+  };
+  want('nft bad=open', 'nft dependent needs nft bad');
+  await clock.advance(10);
+  assert.deepEqual(states(), ['nft bad failed', 'nft dependent done']);
+  want('nft later needs nft bad');
+  await clock.advance(10_000);
+  assert.deepEqual(states(), ['nft bad failed', 'nft dependent done', 'nft later done']);
+  assert.equal(reconciler.row({ target: 'nft', key: 'bad' })?.message, 'EINVAL');
+  const tries = calls.filter((call) => call.includes('bad')).length;
+  assert.ok(tries >= 5 && tries <= 10, `${tries} tries in 10 s`);
+  assert.deepEqual(reconciler.drift(), []);
+  nft.answer = undefined;
+  await clock.advance(30_000);
+  assert.equal(reconciler.row({ target: 'nft', key: 'bad' })?.state, 'done');
+  assert.equal(nft.things.get('bad'), 'open');
 });
 
 test('a transaction in which nobody is to blame fails as a whole, with backoff', async () => {

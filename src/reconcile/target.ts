@@ -27,7 +27,10 @@ export interface Change<Body> {
   readonly found: Body | undefined;
 }
 
-export type Outcome = { readonly ok: true } | { readonly ok: false; readonly error: Error };
+/** `instead`: what the target has now in its place, when that is neither what was wanted nor what was found. */
+export type Outcome<Body = unknown> =
+  | { readonly ok: true }
+  | { readonly ok: false; readonly error: Error; readonly instead?: Body };
 
 export interface Closer {
   close(): void;

@@ -22,6 +22,18 @@ export interface NftChain {
       }
     | undefined;
   readonly rules: readonly NftRule[];
+  /** What to program when the kernel refuses some rule. Without it the chain stays as it was, or absent. */
+  readonly ifRefused?: NftFallback;
+}
+
+/**
+ * The rules fall into parts, and stand for themselves up to each: the part with the refused rule and all behind it give way to `rules`.
+ * The row counts as failed, and is tried again.
+ */
+export interface NftFallback {
+  readonly rules: readonly NftRule[];
+  /** Where parts begin, ascending from 0; default: all rules are one. */
+  readonly parts?: readonly number[];
 }
 
 export interface NftRule {

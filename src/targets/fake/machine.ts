@@ -3,6 +3,7 @@ import { FairleadError } from '../../model/errors.ts';
 import type { AddressBody } from '../../model/rows/address.ts';
 import type { LinkBody } from '../../model/rows/link.ts';
 import { nexthopKey } from '../../model/rows/nexthop.ts';
+import type { NftBody } from '../../model/rows/nft.ts';
 import type { RouteBody } from '../../model/rows/route.ts';
 import type { TargetName } from '../../model/rows/row.ts';
 import type { SysctlBody } from '../../model/rows/sysctl.ts';
@@ -88,14 +89,25 @@ export class FakeMachine {
     const { kill, tear, stop } = this.#cut(target, batch.length);
     const table = this.#table(target);
     const before = batch.map(({ key }) => [key, table.get(key)] as const);
+    const undo = () => {
+      for (const [key, thing] of before) {
+        if (thing) table.set(key, thing);
+        else table.delete(key);
+      }
+    };
     if (!((kill || tear) && stop === 0)) {
       const failed = this.#transact(target, batch);
       if (failed.size > 0) {
-        for (const [key, thing] of before) {
-          if (thing) table.set(key, thing);
-          else table.delete(key);
+        undo();
+        if (!tear && !kill) {
+          const stricter = withFallbacks(batch, failed);
+          if (stricter && this.#transact(target, stricter, failed).size === 0) {
+            for (const { key, wanted } of stricter) this.wrote?.(target, key, wanted);
+            return batch.map((_, i) => doneOrInstead(failed.get(i), stricter[i]?.wanted));
+          }
+          undo();
+          return batch.map((_, i) => rolledBack(failed.get(i)));
         }
-        if (!tear && !kill) return batch.map((_, i) => rolledBack(failed.get(i)));
       } else {
         for (const { key, wanted } of batch) this.wrote?.(target, key, wanted);
       }
@@ -156,10 +168,15 @@ export class FakeMachine {
     return { kill: killed !== undefined, tear: torn !== undefined, stop };
   }
 
-  #transact(target: TargetName, batch: readonly Change<unknown>[]): Map<number, string> {
+  /** `spared`: rows that no fault strikes. */
+  #transact(
+    target: TargetName,
+    batch: readonly Change<unknown>[],
+    spared: ReadonlyMap<number, string> = new Map(),
+  ): Map<number, string> {
     const failed = new Map<number, string>();
     for (const [i, { key }] of batch.entries()) {
-      if (this.faults.strike('refuse', target, key)) failed.set(i, 'EBUSY: refused');
+      if (!spared.has(i) && this.faults.strike('refuse', target, key)) failed.set(i, 'EBUSY: refused');
     }
     const table = this.#table(target);
     for (const { key, wanted } of batch) {
@@ -284,6 +301,28 @@ function standsOn(target: TargetName, body: unknown, link: string): boolean {
   if (target === 'route')
     return (body as RouteBody).nextHops.some((hop) => hop.id === undefined && hop.dev === link);
   return (body as { dev?: string }).dev === link;
+}
+
+/** The batch with what refused chains are to be instead; `undefined` when one of the refused rows is nothing instead. */
+function withFallbacks(
+  batch: readonly Change<unknown>[],
+  failed: ReadonlyMap<number, string>,
+): Change<unknown>[] | undefined {
+  const changes: Change<unknown>[] = [];
+  for (const [i, change] of batch.entries()) {
+    const body = change.wanted as NftBody | undefined;
+    if (!failed.has(i)) changes.push(change);
+    else if (body?.kind !== 'chain' || body.ifRefused === undefined) return undefined;
+    else {
+      const { kind, name, hook, ifRefused } = body;
+      changes.push({ ...change, wanted: { kind, name, hook, rules: ifRefused.rules } });
+    }
+  }
+  return changes;
+}
+
+function doneOrInstead(why: string | undefined, instead: unknown): Outcome {
+  return why === undefined ? { ok: true } : { ok: false, error: new Error(why), instead };
 }
 
 function rolledBack(why: string | undefined): Outcome {

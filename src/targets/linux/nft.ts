@@ -1,7 +1,7 @@
 /**
  * Target of the rows of our nftables table. One apply is one transaction. When the kernel refuses some rows, it names each of them with its
  * own words; the rest is sent again without them (and without what refers to them, which it then refuses too), so one bad row does
- * not stop the others. A refused row stays as it was: a chain that cannot be changed keeps its old rules.
+ * not stop the others. A refused row stays as it was, but for a chain that says what to program instead (`ifRefused`).
  */
 import { FairleadError } from '../../model/errors.ts';
 import type { NftBody } from '../../model/rows/nft.ts';
@@ -13,6 +13,7 @@ import { batchBegin, batchEnd, newTable } from './netlink/nftables/objects.ts';
 import { readTable, rowsOf, type Snapshot } from './netlink/nftables/readback.ts';
 import { NetlinkError, type NetlinkOutcome, type NetlinkTransport } from './netlink/transport.ts';
 import { DriftReader } from './nft/drift.ts';
+import { Fallbacks } from './nft/fallback.ts';
 import { Known } from './nft/known.ts';
 import { planBatch, type Step } from './nft/plan.ts';
 
@@ -57,6 +58,7 @@ class Transaction {
   readonly #outcomes: (Outcome | undefined)[];
   /** Sets whose elements go one a message, because the kernel refused a message of several. */
   readonly #single = new Set<string>();
+  readonly #fallbacks = new Fallbacks();
 
   constructor(nl: NetlinkTransport, known: Known, batch: readonly Change<NftBody>[]) {
     this.#nl = nl;
@@ -70,23 +72,44 @@ class Transaction {
     if (this.#known.dormant) await this.#wake();
     for (let attempt = 1; attempt <= ATTEMPTS && this.#outcomes.includes(undefined); attempt++) {
       const snapshot = this.#replacesSet() ? await readTable(this.#nl) : undefined;
+      this.#fallbacks.begin();
       const open = this.#open();
       const { steps, refused } = planBatch(open, this.#known, this.#single, snapshot);
-      for (const [row, error] of refused) this.#outcomes[row] = { ok: false, error };
+      for (const [row, error] of refused) this.#refuse(row, 0, error);
       if (refused.size > 0) continue; // rows that refer to them must be planned again
       if (await this.#send(steps, snapshot)) {
         this.#known.learn(open.map(([, change]) => change));
-        return this.#outcomes.map((outcome) => outcome ?? DONE);
+        return this.#outcomes.map((outcome, row) => outcome ?? this.#insteadOf(row) ?? DONE);
       }
     }
     const error = new FairleadError('nft-rolled-back', 'rolled back: other rows of the transaction failed');
-    return this.#outcomes.map((outcome) => outcome ?? { ok: false, error });
+    return this.#outcomes.map(
+      (outcome, row) => outcome ?? { ok: false, error: this.#fallbacks.get(row)?.error ?? error },
+    );
+  }
+
+  #insteadOf(row: number): Outcome | undefined {
+    const fallen = this.#fallbacks.get(row);
+    return fallen && { ok: false, error: fallen.error, instead: fallen.body };
+  }
+
+  /** `rule`: counted from 0; absent when it is the row itself. */
+  #refuse(row: number, rule: number | undefined, error: Error): void {
+    const wanted = this.#batch[row]?.wanted;
+    if (rule !== undefined && this.#fallbacks.refused(row, wanted, rule, error)) return;
+    this.#outcomes[row] = { ok: false, error: this.#fallbacks.get(row)?.error ?? error };
   }
 
   #open(): (readonly [row: number, change: Change<NftBody>])[] {
     const open: [number, Change<NftBody>][] = [];
-    for (const [row, change] of this.#batch.entries())
-      if (this.#outcomes[row] === undefined) open.push([row, change]);
+    for (const [row, change] of this.#batch.entries()) {
+      if (this.#outcomes[row] !== undefined) continue;
+      const instead = this.#fallbacks.get(row)?.body;
+      if (instead === undefined) open.push([row, change]);
+      // Refused again, and what stands in its place is there already.
+      else if (change.found === undefined || !sameBody(instead, change.found))
+        open.push([row, { ...change, wanted: instead }]);
+    }
     return open;
   }
 
@@ -151,8 +174,8 @@ class Transaction {
     const gone = error instanceof NetlinkError && error.errno === ENOENT;
     const change = this.#batch[row];
     // Somebody else removed it before us.
-    this.#outcomes[row] =
-      gone && change?.wanted === undefined ? DONE : { ok: false, error: explained(error, step) };
+    if (gone && change?.wanted === undefined) this.#outcomes[row] = DONE;
+    else this.#refuse(row, step.rule === undefined ? undefined : step.rule - 1, explained(error, step));
   }
 }
 
