@@ -103,7 +103,10 @@ describe('started from its own files', () => {
       /^installed: bridge, fairlead, host-local, loopback, portmap, ptp; already there: none/,
     );
     rmSync(join(rootfs(), 'host/bin/ptp'));
-    assert.match(chroot('install-cni', '--to', '/host/bin'), /^installed: fairlead, ptp; already there: bridge, /);
+    assert.match(
+      chroot('install-cni', '--to', '/host/bin'),
+      /^installed: fairlead, ptp; already there: bridge, /,
+    );
     assert.equal(run(`stat -c %a ${rootfs()}/host/bin/ptp`).trim(), '755');
   });
 
