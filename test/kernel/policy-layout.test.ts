@@ -9,7 +9,7 @@ import { AF_INET, AF_INET6, SOCK_DGRAM, SOCK_RAW, sockaddr } from '../../src/lab
 import { FAMILIES, type Family, ipBytes } from '../../src/model/net/ip.ts';
 import type { NftBody } from '../../src/model/rows/nft.ts';
 import type { Row } from '../../src/model/rows/row.ts';
-import { tableView } from '../../src/targets/fake/packets.ts';
+import { tableView } from '../../src/plan/nft/walk/packets.ts';
 import { socketAddon } from '../../src/targets/linux/netlink/addon.ts';
 import { NETLINK_NETFILTER } from '../../src/targets/linux/netlink/constants.ts';
 import { openNetlink } from '../../src/targets/linux/netlink/socket.ts';

@@ -3,7 +3,13 @@ import type { Config } from '../../src/model/cluster/config.ts';
 import { cidr } from '../../src/model/net/cidr.ts';
 import { FAMILIES, type Family } from '../../src/model/net/ip.ts';
 import type { Row } from '../../src/model/rows/row.ts';
-import type { CompiledPolicy, LocalPod, Selection } from '../../src/plan/policy/compiled.ts';
+import {
+  type NftTableView,
+  type PacketHook,
+  type Passage,
+  walkPacket,
+} from '../../src/plan/nft/walk/packets.ts';
+import type { CompiledPolicy, LocalPod, Selection, Tier } from '../../src/plan/policy/compiled.ts';
 import {
   addressElement,
   addressSetRows,
@@ -15,12 +21,6 @@ import {
   selectionRows,
   tierRows,
 } from '../../src/plan/policy/render/render.ts';
-import {
-  type NftTableView,
-  type PacketHook,
-  type Passage,
-  walkPacket,
-} from '../../src/targets/fake/packets.ts';
 import { CONFIG } from '../support/plan-worlds.ts';
 import { ADDRESS, LOCAL, type Party, PODS } from './policy-net.ts';
 
@@ -103,7 +103,6 @@ const nosy: CompiledPolicy = {
 
 const chosen = (direction: 'ingress' | 'egress', more: Partial<Selection>): Selection => ({
   direction,
-  admin: [],
   policies: [],
   defaultDeny: false,
   enforced: true,
@@ -115,14 +114,19 @@ const chosen = (direction: 'ingress' | 'egress', more: Partial<Selection>): Sele
 export function policyTable(settings: Partial<Config['policy']>): readonly Row[] {
   const config = { ...CONFIG, policy: { ...CONFIG.policy, ...settings } };
   const podCidrs = [cidr('10.244.1.0/24'), cidr('fd00:244:1::/64')];
-  const aOut = chosen('egress', { admin: ['no-remote'], policies: ['x/to-web'] });
+  const admin: Tier = { direction: 'egress', tier: 'admin', policies: ['no-remote'] };
+  const aOut = chosen('egress', { policies: ['x/to-web'] });
   const aIn = chosen('ingress', { policies: ['x/deny-all'] });
   const bIn = chosen('ingress', { policies: ['x/allow-web', 'x/deny-all'] });
-  const bOut = chosen('egress', { admin: ['no-remote'], baseline: ['nosy'] });
+  const bOut = chosen('egress', { baseline: ['nosy'] });
+  const judges = (ingress: Selection, egress: Selection) => ({
+    ingress: { admin: undefined, selection: ingress },
+    egress: { admin, selection: egress },
+  });
   const addresses = (party: Party) => FAMILIES.map((family) => ADDRESS[party][family]);
   const pods: LocalPod[] = [
-    { pod: 'x/a', ips: addresses('a'), ingress: aIn, egress: aOut },
-    { pod: 'x/b', ips: addresses('b'), ingress: bIn, egress: bOut },
+    { pod: 'x/a', ips: addresses('a'), ...judges(aIn, aOut) },
+    { pod: 'x/b', ips: addresses('b'), ...judges(bIn, bOut) },
   ];
   const all = [
     ...baseRows({ config, podCidrs, missing: {} }).rows,
@@ -194,7 +198,8 @@ export function extremeTable(): readonly Row[] {
       .flatMap((rule) => [rule, { ...rule, action: 'deny' }, { ...rule, action: 'pass' }] as const)
       .map((rule, index) => ({ ...rule, index })),
   };
-  const selection = chosen('egress', { admin: [admin.name], policies: [long, `${long}2`] });
+  const tier: Tier = { direction: 'egress', tier: 'admin', policies: [admin.name] };
+  const selection = chosen('egress', { policies: [long, `${long}2`] });
   const ports = { id: `${'w'.repeat(15)}/TCP of ${id}`, text: 'x'.repeat(300) };
   return [
     ...baseRows({ config: { ...CONFIG, policy: settings }, podCidrs: [cidr('10.244.1.0/24')], missing: {} })
@@ -205,7 +210,12 @@ export function extremeTable(): readonly Row[] {
     ...policyRows({ ...base, tier: 'network-policy', name: `${long}2`, rules }, settings),
     ...tierRows('egress', 'admin', [admin], settings),
     ...selectionRows(selection),
-    ...dispatchRows({ pod: long, ips: [ADDRESS.a.ipv4], ingress: undefined, egress: selection }),
+    ...dispatchRows({
+      pod: long,
+      ips: [ADDRESS.a.ipv4],
+      ingress: { admin: undefined, selection: undefined },
+      egress: { admin: tier, selection },
+    }),
   ];
 }
 

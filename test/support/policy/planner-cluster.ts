@@ -8,6 +8,13 @@ import type { Row } from '../../../src/model/rows/row.ts';
 import type { SourceName, World } from '../../../src/model/world.ts';
 import type { WorldStore } from '../../../src/model/world-store.ts';
 import { PlanEngine, planOnce } from '../../../src/plan/engine.ts';
+import {
+  type NftTableView,
+  type PacketHook,
+  type Packet as RowsPacket,
+  tableView,
+  walkPacket,
+} from '../../../src/plan/nft/walk/packets.ts';
 import { policyPlanner } from '../../../src/plan/policy/planner.ts';
 import { clusterNetworkPolicies } from '../../../src/sources/kube/clusternetworkpolicies.ts';
 import { Interner } from '../../../src/sources/kube/interner.ts';
@@ -16,13 +23,6 @@ import { networkPolicies } from '../../../src/sources/kube/networkpolicies.ts';
 import { nodes } from '../../../src/sources/kube/nodes.ts';
 import { pods } from '../../../src/sources/kube/pods.ts';
 import type { Raw } from '../../../src/sources/kube/raw.ts';
-import {
-  type NftTableView,
-  type PacketHook,
-  type Packet as RowsPacket,
-  tableView,
-  walkPacket,
-} from '../../../src/targets/fake/packets.ts';
 import { CONFIG, emptyStore } from '../plan-worlds.ts';
 import type { Packet } from './naive.ts';
 

@@ -6,8 +6,15 @@ import type { Direction, PolicyProtocol } from '../../../model/cluster/policy.ts
 import { type Cidr, cidr, contains } from '../../../model/net/cidr.ts';
 import type { Ip } from '../../../model/net/ip.ts';
 import type { Row } from '../../../model/rows/row.ts';
-import { type Packet, tableView, walkPacket } from '../../../targets/fake/packets.ts';
-import type { CompiledPeer, CompiledPolicy, CompiledPort, CompiledRule, Selection } from '../compiled.ts';
+import { type Packet, tableView, walkPacket } from '../../nft/walk/packets.ts';
+import type {
+  CompiledPeer,
+  CompiledPolicy,
+  CompiledPort,
+  CompiledRule,
+  Judges,
+  Selection,
+} from '../compiled.ts';
 import { disjoint } from './ports.ts';
 import {
   addressElement,
@@ -143,18 +150,18 @@ function rowsFor(one: Case): readonly Row[] {
   const names = (all: readonly CompiledPolicy[]) => all.map(({ name }) => name);
   const selection: Selection = {
     direction,
-    admin: names(one.admin),
     policies: names(one.policies),
     defaultDeny: false,
     enforced: enforced || one.policies.length === 0,
     baseline: one.policies.length > 0 ? [] : names(one.baseline),
   };
-  const pod = {
-    pod: 'x/a',
-    ips: OURS,
-    ingress: direction === 'ingress' ? selection : undefined,
-    egress: direction === 'egress' ? selection : undefined,
+  const decides = one.policies.length > 0 || one.baseline.length > 0;
+  const judges: Judges = {
+    admin: one.admin.length > 0 ? { tier: 'admin', direction, policies: names(one.admin) } : undefined,
+    selection: decides ? selection : undefined,
   };
+  const none: Judges = { admin: undefined, selection: undefined };
+  const pod = { pod: 'x/a', ips: OURS, ingress: none, egress: none, [direction]: judges };
   return [
     ...baseRows({ config: CONFIG, podCidrs: [], missing: {} }).rows,
     ...Object.entries(ADDRESSES).flatMap(([id, ips]) => [
@@ -168,7 +175,7 @@ function rowsFor(one: Case): readonly Row[] {
     ...one.policies.flatMap((policy) => policyRows(policy, settings)),
     ...(one.admin.length > 0 ? tierRows(direction, 'admin', one.admin, settings) : []),
     ...(selection.baseline.length > 0 ? tierRows(direction, 'baseline', one.baseline, settings) : []),
-    ...selectionRows(selection),
+    ...(decides ? selectionRows(selection) : []),
     ...dispatchRows(pod),
   ];
 }

@@ -2,13 +2,13 @@
  * Walks one packet through nftables rows as the kernel would: base chains of its hooks by priority, rules, expressions, registers. An
  * expression that is not known here throws, so that no test believes a rule which nobody evaluated.
  */
-import { FairleadError } from '../../model/errors.ts';
-import type { Ip } from '../../model/net/ip.ts';
-import type { NftBody, NftChain, NftRule, NftVerdict } from '../../model/rows/nft.ts';
-import type { Row } from '../../model/rows/row.ts';
-import { evaluate, type Step } from './packet-expressions.ts';
-import { Registers } from './packet-registers.ts';
-import { lookupTable, type SetView } from './packet-sets.ts';
+import { FairleadError } from '../../../model/errors.ts';
+import type { Ip } from '../../../model/net/ip.ts';
+import type { NftBody, NftChain, NftRule, NftVerdict } from '../../../model/rows/nft.ts';
+import type { Row } from '../../../model/rows/row.ts';
+import { evaluate, type Step } from './expressions.ts';
+import { Registers } from './registers.ts';
+import { lookupTable, type SetView } from './sets.ts';
 
 /** The filter hook that a packet crosses on one machine: routed or bridged through it, sent by it (or by IPVS on it), delivered to it. */
 export type PacketHook = 'forward' | 'output' | 'input';

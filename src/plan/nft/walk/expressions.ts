@@ -1,11 +1,11 @@
-import { FairleadError } from '../../model/errors.ts';
-import { type Ip, ipBytes } from '../../model/net/ip.ts';
-import type { NftCompare, NftExpr, NftVerdict } from '../../model/rows/nft.ts';
-import { fromHex } from '../../model/rows/nft-values.ts';
-import { networkHeader, protocolNumber, transportHeader } from './packet-bytes.ts';
-import type { Registers } from './packet-registers.ts';
-import { type SetView, verdictOf } from './packet-sets.ts';
+import { FairleadError } from '../../../model/errors.ts';
+import { type Ip, ipBytes } from '../../../model/net/ip.ts';
+import type { NftCompare, NftExpr, NftVerdict } from '../../../model/rows/nft.ts';
+import { fromHex } from '../../../model/rows/nft-values.ts';
+import { networkHeader, protocolNumber, transportHeader } from './bytes.ts';
 import type { Packet } from './packets.ts';
+import type { Registers } from './registers.ts';
+import { type SetView, verdictOf } from './sets.ts';
 
 /** What one expression does to a packet: the rule goes on, the rule does not match, or something else. */
 export type Step =

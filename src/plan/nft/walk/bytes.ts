@@ -1,5 +1,5 @@
 /** Headers of a packet, as far as rules look into them. */
-import { ipBytes } from '../../model/net/ip.ts';
+import { ipBytes } from '../../../model/net/ip.ts';
 import type { Packet } from './packets.ts';
 
 const PROTOCOLS = { tcp: 6, udp: 17, sctp: 132, icmp: 1, icmpv6: 58 } as const;

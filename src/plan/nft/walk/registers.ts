@@ -1,4 +1,4 @@
-import { fromHex } from '../../model/rows/nft-values.ts';
+import { fromHex } from '../../../model/rows/nft-values.ts';
 
 /** 16 registers of 32 bits, numbered from 8 (`NFT_REG32_00`). What is stored is filled up with zeros to whole registers. */
 export class Registers {

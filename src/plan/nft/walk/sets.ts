@@ -1,7 +1,7 @@
-import { FairleadError } from '../../model/errors.ts';
-import type { NftBody, NftElement, NftSet, NftType, NftVerdict } from '../../model/rows/nft.ts';
-import { fromHex, NFT_VALUES, nftHex, parseNftRange, toHex } from '../../model/rows/nft-values.ts';
-import { compareBytes, type Registers } from './packet-registers.ts';
+import { FairleadError } from '../../../model/errors.ts';
+import type { NftBody, NftElement, NftSet, NftType, NftVerdict } from '../../../model/rows/nft.ts';
+import { fromHex, NFT_VALUES, nftHex, parseNftRange, toHex } from '../../../model/rows/nft-values.ts';
+import { compareBytes, type Registers } from './registers.ts';
 
 /** A set or map as a packet finds it. */
 export interface SetView {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Ip } from '../../model/net/ip.ts';
+import type { Ip } from '../../../model/net/ip.ts';
 import {
   type NftBody,
   type NftChain,
@@ -9,8 +9,8 @@ import {
   type NftSet,
   type NftVerdict,
   nftChainKey,
-} from '../../model/rows/nft.ts';
-import type { Row } from '../../model/rows/row.ts';
+} from '../../../model/rows/nft.ts';
+import type { Row } from '../../../model/rows/row.ts';
 import { type Packet, tableView, walkPacket } from './packets.ts';
 
 const packet: Packet = {
