@@ -92,12 +92,14 @@ export class ClusterState {
   constructor(file: ClusterFile, laterNodes: readonly string[] = []) {
     this.file = file;
     const named = file.nodes?.map((node) => node.name) ?? [];
-    const used = [...file.pods.map((pod) => pod.node), ...laterNodes].sort();
+    const used = [...file.pods.map((pod) => pod.node), ...laterNodes]
+      .filter((name) => name !== undefined)
+      .sort();
     const bare = (name: string): CaseNode => ({ name, labels: {}, addresses: [] });
     const missing = [...new Set(used)].filter((name) => !named.includes(name)).map(bare);
     this.nodes = new Map([...(file.nodes ?? []), ...missing].map((node) => [node.name, node]));
     for (const [name, labels] of Object.entries(file.namespaces)) this.namespaces.set(name, labels);
-    for (const pod of file.pods) this.pods.set(podKeyOf(pod), pod);
+    for (const pod of file.pods) this.pods.set(podKeyOf(pod), this.#placed(pod));
   }
 
   portsOf(pod: CasePod): readonly ServedPort[] {
@@ -151,14 +153,21 @@ export class ClusterState {
   setPod(pod: CasePod): Change {
     this.#mustHave(pod.namespace);
     const key = podKeyOf(pod);
-    this.pods.set(key, pod);
-    return { kind: 'pod', key, after: pod };
+    const after = this.#placed(pod);
+    this.pods.set(key, after);
+    return { kind: 'pod', key, after };
   }
 
   deletePod(key: string): Change {
     this.pod(key);
     this.pods.delete(key);
     return { kind: 'pod', key, after: undefined };
+  }
+
+  /** The node is a proposal: without one, or one that nobody knows, it is the first. */
+  #placed(pod: CasePod): CasePod {
+    const [first = 'node-1'] = this.nodes.keys();
+    return this.nodes.has(pod.node) ? pod : { ...pod, node: first };
   }
 
   #mustHave(namespace: string): void {
