@@ -182,7 +182,8 @@ class Transaction {
 /** The kernel's words, and what of the row they are about. */
 function explained(error: Error, step: Step): Error {
   if (!(error instanceof NetlinkError)) return error;
-  const rule = step.rule === undefined ? '' : `rule ${step.rule}`;
+  const comment = step.comment === undefined ? '' : ` (${step.comment})`;
+  const rule = step.rule === undefined ? '' : `rule ${step.rule}${comment}`;
   const doing = step.set !== undefined && error.errno === EEXIST ? 'it overlaps another element' : rule;
   return doing === '' ? error : new NetlinkError(error.errno, error.words, doing);
 }

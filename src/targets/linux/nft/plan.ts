@@ -7,7 +7,7 @@
  *     delete    sets · chains
  */
 import { FairleadError } from '../../../model/errors.ts';
-import type { NftBody, NftChain, NftElement, NftSet } from '../../../model/rows/nft.ts';
+import type { NftBody, NftChain, NftElement, NftRule, NftSet } from '../../../model/rows/nft.ts';
 import type { Change } from '../../../reconcile/target.ts';
 import {
   addElements,
@@ -37,6 +37,7 @@ export interface Step {
   readonly set?: string;
   /** Which rule of its chain it is, from 1. */
   readonly rule?: number;
+  readonly comment?: string;
 }
 
 export interface BatchPlan {
@@ -178,7 +179,7 @@ class BatchPlanner {
   #addRules(row: number, chain: NftChain): void {
     const rows = [row];
     for (const [i, rule] of chain.rules.entries())
-      this.#rules.push({ message: newRule(chain.name, rule), rows, rule: i + 1 });
+      this.#rules.push({ message: newRule(chain.name, rule), rows, rule: i + 1, ...commentOf(rule) });
   }
 
   #removeElements(name: string, elements: readonly ElementChange[]): void {
@@ -257,6 +258,10 @@ function collect(elements: Map<string, ElementChange[]>, element: NftElement, ro
 /** Whether the kernel can keep the chain; its policy it can change. */
 function sameHook(a: NftChain['hook'], b: NftChain['hook']): boolean {
   return a?.type === b?.type && a?.hook === b?.hook && a?.priority === b?.priority && a?.device === b?.device;
+}
+
+function commentOf({ comment }: NftRule): Pick<Step, 'comment'> {
+  return comment === undefined ? {} : { comment };
 }
 
 function refersTo(chain: NftChain, set: string): boolean {
