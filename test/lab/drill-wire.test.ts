@@ -45,7 +45,7 @@ test("mtu: a wire that carries less lowers the MTU of the node's pods, and packe
   await lab.fault('mtu', 'n1', '1400');
   await eventually(async () => assert.equal((await lab.agent('n1')).podMtu, 1350));
   // What is known is not yet done: the next pod gets what the file says.
-  const conflist = () => lab.run('n1', 'cat', '/etc/cni/net.d/05-fairlead.conflist');
+  const conflist = () => lab.run('n1', 'cat', '/run/cni/net.d/05-fairlead.conflist');
   await eventually(async () => assert.match(await conflist(), /"mtu": 1350/));
   await lab.addPod('later', 'n1');
   await lab.settled();
