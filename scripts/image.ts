@@ -141,7 +141,12 @@ function write(layers: readonly Layer[], architecture: string, work: string, out
     os: 'linux',
     created: '1970-01-01T00:00:00Z',
     config: {
-      Entrypoint: ['/fairlead/node', '--max-semi-space-size=4', '/fairlead/fairlead.cjs'],
+      Entrypoint: [
+        '/fairlead/node',
+        '--max-semi-space-size=4',
+        '--no-parallel-scavenge',
+        '/fairlead/fairlead.cjs',
+      ],
       Cmd: ['--help'],
       // One malloc arena: the agent's threads hardly allocate, and each arena costs resident memory.
       Env: ['PATH=/fairlead:/opt/cni/bin', 'MALLOC_ARENA_MAX=1'],

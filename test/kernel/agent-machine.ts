@@ -32,7 +32,7 @@ export function underlay(): void {
   run('ip addr add 2001:db8:1::1/64 dev eth0 nodad');
 }
 
-const PROGRAM = [process.execPath, '--max-semi-space-size=4', BUNDLE];
+const PROGRAM = [process.execPath, '--max-semi-space-size=4', '--no-parallel-scavenge', BUNDLE];
 
 export interface Launch {
   readonly wrapper?: readonly string[];

@@ -121,7 +121,12 @@ describe('started from its own files', () => {
       const enter = `mount --rbind /proc ${proc} && mount --bind ${machine.dir} ${state} && exec chroot ${rootfs()} "$@"`;
       machine.agent([], {
         wrapper: ['unshare', '-m', 'sh', '-c', enter, 'sh'],
-        program: ['/fairlead/node', '--max-semi-space-size=4', '/fairlead/fairlead.cjs'],
+        program: [
+          '/fairlead/node',
+          '--max-semi-space-size=4',
+          '--no-parallel-scavenge',
+          '/fairlead/fairlead.cjs',
+        ],
       });
       await machine.status('ready', (status) => status.state === 'ready');
       assert.match(run('ip route show proto 201'), /via 192\.0\.2\.2 dev eth0/);

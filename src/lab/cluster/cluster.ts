@@ -145,7 +145,12 @@ export class Cluster {
       kubeconfig: this.kubeconfig,
       config: this.options.config,
       cniBin: this.#cniBin,
-      agent: [process.execPath, '--max-semi-space-size=4', join(this.options.root, 'dist/fairlead.cjs')],
+      agent: [
+        process.execPath,
+        '--max-semi-space-size=4',
+        '--no-parallel-scavenge',
+        join(this.options.root, 'dist/fairlead.cjs'),
+      ],
     });
     await node.prepare();
     this.nodes.set(node.name, node);
