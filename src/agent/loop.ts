@@ -119,6 +119,11 @@ export class Loop {
     return this.#reconciler.rows(target);
   }
 
+  /** Rows of a target whose last try failed. */
+  failed(target: TargetName): readonly RowStatus[] {
+    return this.#reconciler.failed(target);
+  }
+
   row(ref: RowRef): RowStatus | undefined {
     return this.#reconciler.row(ref);
   }

@@ -36,6 +36,7 @@ import { OwnProblems } from './own-problems.ts';
 import { clusterTarget, cniPlace, machineTargets, openConnections, openKernel, PLANNERS } from './parts.ts';
 import { policyTestRoutes } from './policy-test/test-policies.ts';
 import { Recheck } from './recheck.ts';
+import { refusedPolicies } from './refused-policies.ts';
 import { Signal } from './signal.ts';
 import { VERSION } from './version.ts';
 import { agentView } from './view.ts';
@@ -135,6 +136,7 @@ export async function runAgent(input: AgentInput): Promise<number> {
   });
   loop.onChange(changed.emit);
   loop.onChange(() => births.review());
+  loop.onChange(() => own.set('refused', refusedPolicies(loop.failed('nft'))));
   loop.start();
   giveBackMemory(loop.converged, clock);
   return untilAskedToEnd(log);

@@ -20,6 +20,9 @@ export class OwnProblems {
       const text = problemText(problem);
       if (!before.has(text)) this.#log.warn({ object: problem.object }, text);
     }
+    const same =
+      problems.length === before.size && problems.every((problem) => before.has(problemText(problem)));
+    if (same) return;
     this.#parts.set(part, problems);
     this.#changed();
   }

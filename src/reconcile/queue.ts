@@ -47,6 +47,11 @@ export class Queue {
     return this.#nextDue;
   }
 
+  /** Their keys. */
+  failures(): Iterable<string> {
+    return this.#last.keys();
+  }
+
   since(key: string): number | undefined {
     return this.#since.get(key);
   }

@@ -5,7 +5,7 @@ import type { Board, Decision } from './board.ts';
 import type { WantedRow } from './delta.ts';
 import { type DriftKind, DriftLog } from './drift.ts';
 import { Keeper } from './keeper.ts';
-import { rowStatus, rowStatuses } from './status.ts';
+import { failedRows, rowStatus, rowStatuses } from './status.ts';
 import type { Target } from './target.ts';
 import { Waiters } from './waiters.ts';
 
@@ -132,6 +132,12 @@ export class Reconciler {
   rows(target?: TargetName): readonly RowStatus[] {
     const keepers = this.#stages.flat().filter((keeper) => target === undefined || keeper.name === target);
     return keepers.flatMap((keeper) => rowStatuses(keeper, this.#clock));
+  }
+
+  /** Those whose last try failed. Walks no others. */
+  failed(target: TargetName): readonly RowStatus[] {
+    const keeper = this.#keepers.get(target);
+    return keeper ? failedRows(keeper, this.#clock) : [];
   }
 
   /** One row, wanted or to be removed; `undefined` when it is neither. */

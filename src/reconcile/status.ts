@@ -28,6 +28,11 @@ export function targetStatus(
   };
 }
 
+/** Rows whose last try failed. */
+export function failedRows(keeper: Keeper, clock: Clock): RowStatus[] {
+  return Array.from(keeper.queue.failures(), (key) => rowStatus(keeper, clock, key));
+}
+
 /** All wanted rows and all that wait to be removed. */
 export function rowStatuses(keeper: Keeper, clock: Clock): RowStatus[] {
   const keys = new Set([...keeper.delta.wanted.keys(), ...keeper.delta.todo.keys()]);

@@ -1,0 +1,38 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { RowStatus } from '../model/api.ts';
+import { refusedPolicies } from './refused-policies.ts';
+
+const row = (key: string, why: string, attempts = 2): RowStatus => ({
+  target: 'nft',
+  key,
+  why,
+  state: 'failed',
+  message: 'rule 2 (x/a: ingress rule 1): no such file or directory (ENOENT)',
+  attempts,
+});
+
+test('a refused policy is named, with the words of the kernel and what to do; others and passing ones are not', () => {
+  const problems = refusedPolicies([
+    row('chain policy/x/a/ingress', 'NetworkPolicy x/a'),
+    row('element peers/x/app_is_web-v4 10.244.1.2', 'pod x/web-1'),
+    row('chain policy/x/b/ingress', 'NetworkPolicy x/b', 1),
+    row('chain masquerade', 'masquerading'),
+  ]);
+  assert.deepEqual(
+    problems.map(({ object, message }) => `${object}: ${message}`),
+    [
+      'NetworkPolicy x/a: the kernel refuses nft chain policy/x/a/ingress: rule 2 (x/a: ingress rule 1): no such file or directory (ENOENT); what it selects is closed meanwhile',
+      'network policy (pod x/web-1): the kernel refuses nft element peers/x/app_is_web-v4 10.244.1.2: rule 2 (x/a: ingress rule 1): no such file or directory (ENOENT)',
+    ],
+  );
+});
+
+test('very many are one line more', () => {
+  const rows = Array.from({ length: 200 }, (_, i) =>
+    row(`chain policy/x/${i}/ingress`, `NetworkPolicy x/${i}`),
+  );
+  const problems = refusedPolicies(rows);
+  assert.equal(problems.length, 21);
+  assert.equal(problems.at(-1)?.message, 'the kernel refuses 180 more rows');
+});
