@@ -49,8 +49,8 @@ export class Claims {
     const kept = after.map((row, i) => {
       const previous = sameKey(before[i], row) ? before[i] : oldOf(row);
       if (previous && sameRow(previous, row)) return previous;
-      if (previous) this.#drop(who, previous);
-      this.#add({ who, row });
+      if (previous) this.#replace({ who, row });
+      else this.#add({ who, row });
       return row;
     });
     for (const [i, old] of before.entries()) {
@@ -104,6 +104,16 @@ export class Claims {
     if (list !== claims) keys.set(key, list);
   }
 
+  /** In its place: taking a key out of a large Map and putting it in again makes the Map build itself anew every now and then. */
+  #replace(claim: Claim): void {
+    const { target, key } = claim.row;
+    const keys = byTarget(this.#claims, target);
+    const claims = keys.get(key);
+    this.#touch(target, key, claims);
+    if (isList(claims)) claims[placeOf(claims, claim.who)] = claim;
+    else keys.set(key, claim);
+  }
+
   #drop(who: Claimant, { target, key }: Row): void {
     const keys = byTarget(this.#claims, target);
     const claims = keys.get(key);
@@ -147,11 +157,20 @@ const FEW = 16;
 /** Finds the first row of the same target and key. */
 export function finder(rows: readonly Row[]): (row: Row) => Row | undefined {
   if (rows.length <= FEW) return (row) => rows.find((other) => sameKey(other, row));
-  let index: Map<string, Row> | undefined;
+  let index: Map<TargetName, Map<string, Row>> | undefined;
   return (row) => {
-    index ??= new Map(rows.toReversed().map((other) => [`${other.target} ${other.key}`, other]));
-    return index.get(`${row.target} ${row.key}`);
+    index ??= indexed(rows);
+    return index.get(row.target)?.get(row.key);
   };
+}
+
+function indexed(rows: readonly Row[]): Map<TargetName, Map<string, Row>> {
+  const index = new Map<TargetName, Map<string, Row>>();
+  for (const row of rows) {
+    const keys = byTarget(index, row.target);
+    if (!keys.has(row.key)) keys.set(row.key, row);
+  }
+  return index;
 }
 
 export function sameRow(a: Row, b: Row): boolean {

@@ -178,14 +178,14 @@ function* elements(
 export function selectedBy({ world }: WorldStore, key: string, direction: 'ingress' | 'egress'): string {
   const local = policyIndex(world).locals.get(key);
   if (!local) return 'nobody';
-  const selection = local[direction];
-  if (!selection) return 'open';
+  const { admin, selection } = local[direction];
+  if (!admin && !selection) return 'open';
   const words = [
-    ...selection.admin.map((name) => `admin:${name}`),
-    ...selection.policies,
-    ...(selection.defaultDeny ? ['default-deny'] : []),
-    ...selection.baseline.map((name) => `baseline:${name}`),
-    ...(selection.enforced ? [] : ['(audit)']),
+    ...(admin?.policies ?? []).map((name) => `admin:${name}`),
+    ...(selection?.policies ?? []),
+    ...(selection?.defaultDeny ? ['default-deny'] : []),
+    ...(selection?.baseline ?? []).map((name) => `baseline:${name}`),
+    ...(selection?.enforced === false ? ['(audit)'] : []),
   ];
   return words.join(' ');
 }

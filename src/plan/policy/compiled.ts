@@ -52,23 +52,34 @@ export interface PortSet {
   readonly text: string;
 }
 
-/** Policies that select a pod in one direction, in order of evaluation. Pods with equal ones share a chain. */
+/** ClusterNetworkPolicies of one tier that select a pod in one direction, by priority, then name. Pods with equal ones share a chain. */
+export interface Tier {
+  readonly tier: 'admin' | 'baseline';
+  readonly direction: Direction;
+  readonly policies: readonly string[];
+}
+
+/** What the Admin tier leaves undecided is judged by these. Pods with equal ones share a chain. */
 export interface Selection {
   readonly direction: Direction;
-  /** ClusterNetworkPolicies by priority, then name. */
-  readonly admin: readonly string[];
   /** NetworkPolicies `namespace/name`, sorted; `enforced` false when all of them are in audit mode. */
   readonly policies: readonly string[];
   /** The setting `policy.defaultDeny` stands for a NetworkPolicy that allows nothing. */
   readonly defaultDeny: boolean;
   readonly enforced: boolean;
+  /** ClusterNetworkPolicies of the Baseline tier; none where a NetworkPolicy decides. */
   readonly baseline: readonly string[];
 }
 
-/** A pod of this node that policies apply to. `selection` absent = nothing selects it in that direction. */
-export interface LocalPod {
+/** Who judges a pod's packets in one direction. */
+export interface Judges {
+  readonly admin: Tier | undefined;
+  /** Absent = what the Admin tier leaves undecided passes. */
+  readonly selection: Selection | undefined;
+}
+
+/** A pod of this node that policies apply to. */
+export interface LocalPod extends Readonly<Record<Direction, Judges>> {
   readonly pod: string;
   readonly ips: readonly Ip[];
-  readonly ingress: Selection | undefined;
-  readonly egress: Selection | undefined;
 }

@@ -22,8 +22,8 @@ import {
 
 /**
  * `base` = what is there once; `policy/NAMESPACE/NAME` = chains of a NetworkPolicy, `cluster-policy/NAME` = what is wrong with that one;
- * `set/ID` = a set without its elements; `pod/NAMESPACE/NAME`, `node/NAME` = its elements of all sets, and the dispatch of a pod of this node;
- * `chain/SELECTION` = the chain of pods to which the same policies apply; `tier/…` = the ClusterNetworkPolicies that chains share.
+ * `set/ID` = a set without its elements; `pod/NAMESPACE/NAME`, `node/NAME` = its elements of all sets; `dispatch/NAMESPACE/NAME` = which chains
+ * judge a pod of this node; `chain/SELECTION`, `tier/…` = such chains, shared by the pods to which the same policies apply.
  *
  * There are no units for what this node's pods do not need. One engine follows one World: `affected` hands each touched unit out once.
  */
@@ -79,6 +79,7 @@ const PLANS: Readonly<Record<string, Plan>> = {
   chain: planChain,
   tier: planTier,
   pod: planPod,
+  dispatch: planDispatch,
   node: planNode,
 };
 
@@ -89,6 +90,7 @@ function* everything(world: World): Iterable<Unit> {
   for (const id of index.sets.ids()) yield `set/${id}`;
   for (const id of index.locals.chains()) yield `chain/${id}`;
   for (const id of index.locals.tiers()) yield `tier/${id}`;
+  for (const key of index.locals.keys()) yield `dispatch/${key}`;
   for (const table of ['pods', 'peers'] as const) for (const key of index.podKeys(table)) yield `pod/${key}`;
   for (const name of world.nodes.objects.keys()) yield `node/${name}`;
 }
@@ -153,17 +155,18 @@ function planTier(id: string, index: PolicyIndex, config: Config): UnitPlan {
 function planPod(key: string, index: PolicyIndex): UnitPlan {
   const rows: Row[] = [];
   const local = index.locals.get(key);
-  const dispatched = index.locals.dispatched(key);
-  if (local && dispatched) {
-    rows.push(...dispatchRows(dispatched));
-    addElements(rows, index, local.pod, index.locals.ipsOf(key), true);
-  }
+  if (local) addElements(rows, index, local.pod, index.locals.ipsOf(key), true);
   const peer = index.peer(key);
   if (peer) {
     const ips = peer.ips.filter((ip) => !index.locals.isBorn(ip));
     addElements(rows, index, peer, ips, false);
   }
   return { rows };
+}
+
+function planDispatch(key: string, index: PolicyIndex): UnitPlan {
+  const pod = index.locals.dispatched(key);
+  return pod ? { rows: dispatchRows(pod) } : nothing;
 }
 
 function addElements(rows: Row[], index: PolicyIndex, pod: Pod, ips: readonly Ip[], here: boolean): void {

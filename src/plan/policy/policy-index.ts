@@ -1,21 +1,31 @@
 import type { Config } from '../../model/cluster/config.ts';
 import type { Namespace } from '../../model/cluster/namespace.ts';
 import type { Pod } from '../../model/cluster/pod.ts';
+import type { Direction } from '../../model/cluster/policy.ts';
 import type { Labels } from '../../model/cluster/selector.ts';
 import { equal } from '../../model/equal.ts';
 import type { World, WorldChange } from '../../model/world.ts';
-import { LocalPods } from './compile/local-pods.ts';
-import { type Circumstances, selectionOf } from './compile/selection.ts';
+import { type Local, LocalPods } from './compile/local-pods.ts';
 import {
+  byName,
+  byPriority,
+  type Circumstances,
+  decides,
+  decisionOf,
+  judgesOf,
+} from './compile/selection.ts';
+import {
+  type ClusterSubject,
   clusterSubject,
   compile,
+  type NetworkSubject,
   networkSubject,
   type Outcome,
   type Subject,
   samePlace,
 } from './compile/subject.ts';
 import { WantedSets } from './compile/wanted-sets.ts';
-import type { Selection } from './compiled.ts';
+import type { Judges, Selection } from './compiled.ts';
 import { Births } from './select/births.ts';
 import { Matcher } from './select/matcher.ts';
 import { namespaceOf, Pods, type PodTable, takesPart } from './select/pods.ts';
@@ -70,7 +80,8 @@ export class PolicyIndex {
   readonly #cluster = new Map<string, Subject>();
   /** NetworkPolicies of each namespace that has some. */
   readonly #policiesIn = new Map<string, number>();
-  readonly #subjects: Matcher<Subject>;
+  readonly #networkSubjects: Matcher<NetworkSubject>;
+  readonly #clusterSubjects: Matcher<ClusterSubject>;
   readonly #used = new Map<Subject, Use>();
   #config: Config | undefined;
   readonly #tables: Readonly<Record<Followed, Follower>> = {
@@ -92,7 +103,8 @@ export class PolicyIndex {
     this.#world = world;
     const labels = (namespace: string): Labels => this.#namespaces.get(namespace)?.labels ?? NO_LABELS;
     const touch = (unit: string): void => void this.#touched.add(unit);
-    this.#subjects = new Matcher(labels);
+    this.#networkSubjects = new Matcher(labels);
+    this.#clusterSubjects = new Matcher(labels);
     this.sets = new WantedSets(this.#pods, world.nodes.objects, labels, touch);
     this.locals = new LocalPods(this.#pods.peersAt, touch);
     this.sync();
@@ -166,10 +178,10 @@ export class PolicyIndex {
     else this.#namespaces.delete(name);
     const [old, now] = [before?.labels ?? NO_LABELS, after?.labels ?? NO_LABELS];
     const audit = (before?.audit ?? false) !== (after?.audit ?? false);
-    const concerns = this.#subjects.relabel(name, old, now);
+    const concerns = this.#clusterSubjects.relabel(name, old, now);
     this.sets.relabel(name, old, now);
     for (const key of [...this.#pods.inNamespace('pods', name, (labels) => audit || concerns(labels))]) {
-      this.#judge(key);
+      this.#judge(key, audit ? undefined : 'cluster');
     }
     return true;
   }
@@ -184,14 +196,19 @@ export class PolicyIndex {
       return true;
     }
     const pods = new Set([...this.#selectedBy(before), ...this.#selectedBy(after)]);
-    if (before) this.#subjects.remove(before);
-    if (after) this.#subjects.add(after);
+    if (before) this.#file(before, 'remove');
+    if (after) this.#file(after, 'add');
     if (after) subjects.set(key, after);
     else subjects.delete(key);
     if (kind === 'network' && this.#count(namespaceOf(key), before, after))
       for (const pod of this.#pods.inNamespace('pods', namespaceOf(key), () => true)) pods.add(pod);
-    for (const pod of pods) this.#judge(pod);
+    for (const pod of pods) this.#judge(pod, kind);
     return true;
+  }
+
+  #file(subject: Subject, how: 'add' | 'remove'): void {
+    if (subject.kind === 'network') this.#networkSubjects[how](subject);
+    else this.#clusterSubjects[how](subject);
   }
 
   #subjectOf(kind: Subject['kind'], key: string): Subject | undefined {
@@ -245,28 +262,33 @@ export class PolicyIndex {
     return true;
   }
 
-  /** Finds out what policies say of a pod of this node. */
-  #judge(key: string): void {
-    const before = this.locals.get(key)?.subjects ?? [];
+  /** Finds out what policies say of a pod of this node. `changed`: it was judged already, and since then only these have changed. */
+  #judge(key: string, changed?: Subject['kind']): void {
     const pod = this.#pods.get('pods', key);
-    const subjects = pod && takesPart(pod) ? this.#subjects.find(pod.namespace, pod.labels) : [];
-    for (const subject of subjects) this.#retain(subject);
-    if (pod && takesPart(pod)) {
-      const born = this.#births.of(pod);
-      const ips = born.length === 0 ? pod.ips : [...new Set([...pod.ips, ...born])];
-      const around = this.#circumstances(pod.namespace);
-      const select = (direction: 'ingress' | 'egress'): Selection | undefined =>
-        selectionOf(direction, pod.namespace, subjects, around);
-      this.locals.set(key, {
-        pod,
-        ips,
-        born,
-        subjects,
-        ingress: select('ingress'),
-        egress: select('egress'),
-      });
-    } else this.locals.set(key, undefined);
-    for (const subject of before) this.#release(subject);
+    const before = this.locals.get(key);
+    const after = pod && takesPart(pod) ? this.#judged(pod, before, changed) : undefined;
+    if (after && after.network !== before?.network) for (const one of after.network) this.#retain(one);
+    if (after && after.cluster !== before?.cluster) for (const one of after.cluster) this.#retain(one);
+    this.locals.set(key, after);
+    if (before && after?.network !== before.network) for (const one of before.network) this.#release(one);
+    if (before && after?.cluster !== before.cluster) for (const one of before.cluster) this.#release(one);
+  }
+
+  #judged(pod: Pod, before: Local | undefined, changed: Subject['kind'] | undefined): Local {
+    const { namespace, labels } = pod;
+    const born = this.#births.of(pod);
+    const ips = born.length === 0 ? pod.ips : [...new Set([...pod.ips, ...born])];
+    const keeps = changed === 'cluster' ? before : undefined;
+    const network = keeps?.network ?? this.#networkSubjects.find(namespace, labels).sort(byName);
+    const cluster = this.#clusterSubjects.find(namespace, labels).sort(byPriority);
+    const around = this.#circumstances(namespace);
+    const judges = (direction: Direction): Judges => {
+      const decision = keeps
+        ? decisionIn(keeps[direction])
+        : decisionOf(direction, namespace, network, around);
+      return judgesOf(direction, cluster, decision);
+    };
+    return { pod, ips, born, network, cluster, ingress: judges('ingress'), egress: judges('egress') };
   }
 
   #circumstances(namespace: string): Circumstances {
@@ -330,6 +352,10 @@ function known(world: World): PolicyIndex {
     INDEXES.set(world, index);
   }
   return index;
+}
+
+function decisionIn({ selection }: Judges): Selection | undefined {
+  return selection && decides(selection) ? selection : undefined;
 }
 
 const INDEXES = new WeakMap<World, PolicyIndex>();

@@ -1,21 +1,23 @@
 import type { Pod } from '../../../model/cluster/pod.ts';
+import { DIRECTIONS, type Direction } from '../../../model/cluster/policy.ts';
 import { equal } from '../../../model/equal.ts';
 import type { Ip } from '../../../model/net/ip.ts';
-import type { LocalPod, Selection } from '../compiled.ts';
+import type { Judges, LocalPod, Selection, Tier } from '../compiled.ts';
 import { Holders } from '../select/holders.ts';
-import { selectionId, type Tier, tierId, tiersOf } from './selection.ts';
-import type { Subject } from './subject.ts';
+import { baselineOf, selectionId, tierId } from './selection.ts';
+import type { ClusterSubject, NetworkSubject } from './subject.ts';
 import type { Touch } from './wanted-sets.ts';
 
 /** A pod of this node as policies meet it. */
-export interface Local {
+export interface Local extends Readonly<Record<Direction, Judges>> {
   readonly pod: Pod;
   /** Of its status and of its births, each once. */
   readonly ips: readonly Ip[];
   readonly born: readonly Ip[];
-  readonly subjects: readonly Subject[];
-  readonly ingress: Selection | undefined;
-  readonly egress: Selection | undefined;
+  /** Sorted by name. */
+  readonly network: readonly NetworkSubject[];
+  /** In order of priority. */
+  readonly cluster: readonly ClusterSubject[];
 }
 
 /** Pods of this node, the chains that they share, and who has an address that several claim. */
@@ -30,13 +32,13 @@ export class LocalPods {
   constructor(peersAt: Holders, touch: Touch) {
     this.#peersAt = peersAt;
     this.#touch = touch;
-    this.#tiers = new Shared((id) => touch(`tier/${id}`));
-    this.#chains = new Shared((id, selection, there) => {
+    this.#tiers = new Shared(tierId, (id) => touch(`tier/${id}`));
+    this.#chains = new Shared(selectionId, (id, selection, there) => {
       touch(`chain/${id}`);
-      for (const tier of tiersOf(selection)) {
-        if (there) this.#tiers.join(tierId(tier), tier);
-        else this.#tiers.leave(tierId(tier));
-      }
+      const baseline = baselineOf(selection);
+      if (!baseline) return;
+      if (there) this.#tiers.join(baseline);
+      else this.#tiers.leave(baseline);
     });
   }
 
@@ -78,15 +80,22 @@ export class LocalPods {
     };
     if (after) this.#locals.set(key, after);
     else this.#locals.delete(key);
-    this.#leave(before?.ingress);
-    this.#leave(before?.egress);
-    if (after && before && sameDispatch(before, after)) return;
+    if (before) for (const direction of DIRECTIONS) this.#leave(before[direction]);
+    if (!after || !before || !sameAddresses(before, after)) this.#move(key, before, after);
+    else if (!sameJudges(before, after)) this.#touch(`dispatch/${key}`);
+  }
+
+  #move(key: string, before: Local | undefined, after: Local | undefined): void {
     this.#touch(`pod/${key}`);
+    this.#touch(`dispatch/${key}`);
     for (const ip of before?.ips ?? []) this.#claims.remove(ip, key);
     for (const ip of after?.ips ?? []) this.#claims.add(ip, key);
     // Who else claims one of its addresses may have it now, or no more.
     for (const ip of [...(before?.ips ?? []), ...(after?.ips ?? [])]) {
-      for (const other of this.#claims.of(ip)) this.#touch(`pod/${other}`);
+      for (const other of this.#claims.of(ip)) {
+        this.#touch(`pod/${other}`);
+        this.#touch(`dispatch/${other}`);
+      }
       for (const other of this.#peersAt.of(ip)) this.#touch(`pod/${other}`);
     }
   }
@@ -122,25 +131,31 @@ export class LocalPods {
     return this.#locals.get(key)?.born.includes(ip) ?? false;
   }
 
-  /** Equal Selections become one object. */
-  #join(selection: Selection | undefined): Selection | undefined {
-    return selection && this.#chains.join(selectionId(selection), selection);
+  /** Equal ones become one object. */
+  #join({ admin, selection }: Judges): Judges {
+    return {
+      admin: admin && this.#tiers.join(admin),
+      selection: selection && this.#chains.join(selection),
+    };
   }
 
-  #leave(selection: Selection | undefined): void {
-    const id = selection && this.#chains.idOf(selection);
-    if (id !== undefined) this.#chains.leave(id);
+  #leave({ admin, selection }: Judges): void {
+    if (admin) this.#tiers.leave(admin);
+    if (selection) this.#chains.leave(selection);
   }
 }
 
 /** Things with equal ids are one thing, which is there while somebody uses it. */
 class Shared<T extends object> {
   readonly #things = new Map<string, { readonly thing: T; users: number }>();
+  /** Of those that are or were there: making an id takes longer than finding it. */
   readonly #ids = new WeakMap<T, string>();
+  readonly #make: (thing: T) => string;
   readonly #changed: (id: string, thing: T, there: boolean) => void;
 
   /** `changed`: one came, or it went. */
-  constructor(changed: (id: string, thing: T, there: boolean) => void) {
+  constructor(make: (thing: T) => string, changed: (id: string, thing: T, there: boolean) => void) {
+    this.#make = make;
     this.#changed = changed;
   }
 
@@ -152,12 +167,9 @@ class Shared<T extends object> {
     return this.#things.keys();
   }
 
-  idOf(thing: T): string | undefined {
-    return this.#ids.get(thing);
-  }
-
   /** Returns the one that is there. */
-  join(id: string, thing: T): T {
+  join(thing: T): T {
+    const id = this.#ids.get(thing) ?? this.#make(thing);
     const present = this.#things.get(id);
     if (present) {
       present.users++;
@@ -169,7 +181,8 @@ class Shared<T extends object> {
     return thing;
   }
 
-  leave(id: string): void {
+  leave(thing: T): void {
+    const id = this.#ids.get(thing) ?? this.#make(thing);
     const present = this.#things.get(id);
     if (!present || --present.users > 0) return;
     this.#things.delete(id);
@@ -177,6 +190,13 @@ class Shared<T extends object> {
   }
 }
 
-function sameDispatch(a: Local, b: Local): boolean {
-  return a.ingress === b.ingress && a.egress === b.egress && equal(a.ips, b.ips) && equal(a.born, b.born);
+function sameAddresses(a: Local, b: Local): boolean {
+  return equal(a.ips, b.ips) && equal(a.born, b.born);
+}
+
+function sameJudges(a: Local, b: Local): boolean {
+  return DIRECTIONS.every(
+    (direction) =>
+      a[direction].admin === b[direction].admin && a[direction].selection === b[direction].selection,
+  );
 }

@@ -1,6 +1,6 @@
 import type { Config } from '../../../model/cluster/config.ts';
 import type { ClusterNetworkPolicy, Direction } from '../../../model/cluster/policy.ts';
-import type { Selection } from '../compiled.ts';
+import type { Judges, Selection, Tier } from '../compiled.ts';
 import { type ClusterSubject, type NetworkSubject, type Subject, speaks } from './subject.ts';
 
 /** What one namespace adds to the Selections of its pods. */
@@ -12,58 +12,53 @@ export interface Circumstances {
   readonly settings: Config['policy'] | undefined;
 }
 
-/** Of those that select a pod, the ones that say something about one direction; `undefined` when none does. */
-export function selectionOf(
+/** NetworkPolicies that select a pod, sorted by name, and how they decide; `undefined` when they leave a direction to others. */
+export function decisionOf(
   direction: Direction,
   namespace: string,
-  subjects: readonly Subject[],
+  subjects: readonly NetworkSubject[],
   { audit, policies, settings }: Circumstances,
 ): Selection | undefined {
   const speaking = subjects.filter((subject) => speaks(subject, direction));
-  const network = speaking.filter((one): one is NetworkSubject => one.kind === 'network').sort(byName);
-  const cluster = speaking.filter((one): one is ClusterSubject => one.kind === 'cluster').sort(byPriority);
-  const names = (tier: ClusterNetworkPolicy['tier']) =>
-    cluster.filter(({ policy }) => policy.tier === tier).map(({ name }) => name);
   const defaultDeny = !policies && deniesByDefault(settings, direction, namespace);
-  const decided = network.length > 0 || defaultDeny;
-  const selection: Selection = {
+  if (speaking.length === 0 && !defaultDeny) return undefined;
+  return {
     direction,
-    admin: names('Admin'),
-    policies: network.map(({ name }) => name),
+    policies: speaking.map(({ name }) => name),
     defaultDeny,
-    enforced: !decided || (!audit && (defaultDeny || network.some(({ policy }) => !policy.audit))),
-    // NetworkPolicy has the last word on what it selects.
-    baseline: decided ? [] : names('Baseline'),
+    enforced: !audit && (defaultDeny || speaking.some(({ policy }) => !policy.audit)),
+    baseline: [],
   };
-  return selection.admin.length + selection.baseline.length === 0 && !decided ? undefined : selection;
+}
+
+/** Whether it is NetworkPolicies that decide: they have the last word on what they select. */
+export const decides = ({ policies, defaultDeny }: Selection): boolean => policies.length > 0 || defaultDeny;
+
+/** `subjects`: in order of priority. */
+export function judgesOf(
+  direction: Direction,
+  subjects: readonly ClusterSubject[],
+  decision: Selection | undefined,
+): Judges {
+  const names = (tier: ClusterNetworkPolicy['tier']) =>
+    subjects.filter((one) => one.policy.tier === tier && speaks(one, direction)).map(({ name }) => name);
+  const policies = names('Admin');
+  const admin = policies.length > 0 ? ({ tier: 'admin', direction, policies } as const) : undefined;
+  if (decision) return { admin, selection: decision };
+  const baseline = names('Baseline');
+  if (baseline.length === 0) return { admin, selection: undefined };
+  return { admin, selection: { direction, policies: [], defaultDeny: false, enforced: true, baseline } };
 }
 
 /** Unique and readable: it names a unit of the planner. */
-export function selectionId({
-  direction,
-  admin,
-  policies,
-  defaultDeny,
-  enforced,
-  baseline,
-}: Selection): string {
+export function selectionId({ direction, policies, defaultDeny, enforced, baseline }: Selection): string {
   const mode = `${defaultDeny ? ' default-deny' : ''}${enforced ? '' : ' audit'}`;
-  return `${direction}${mode} ${admin.join(',')}|${policies.join(',')}|${baseline.join(',')}`;
+  return `${direction}${mode} ${policies.join(',')}|${baseline.join(',')}`;
 }
 
-/** ClusterNetworkPolicies that Selections have in common, in order. */
-export interface Tier {
-  readonly tier: 'admin' | 'baseline';
-  readonly direction: Direction;
-  readonly policies: readonly string[];
-}
-
-export function tiersOf({ direction, admin, baseline }: Selection): Tier[] {
-  const tiers: Tier[] = [
-    { tier: 'admin', direction, policies: admin },
-    { tier: 'baseline', direction, policies: baseline },
-  ];
-  return tiers.filter(({ policies }) => policies.length > 0);
+/** What its chain jumps to. */
+export function baselineOf({ direction, baseline }: Selection): Tier | undefined {
+  return baseline.length > 0 ? { tier: 'baseline', direction, policies: baseline } : undefined;
 }
 
 export const tierId = ({ tier, direction, policies }: Tier): string =>
@@ -79,6 +74,6 @@ function deniesByDefault(
   return (defaultDeny === 'both' || defaultDeny === direction) && !defaultDenyExcept.includes(namespace);
 }
 
-const byName = (a: Subject, b: Subject): number => (a.name < b.name ? -1 : 1);
-const byPriority = (a: ClusterSubject, b: ClusterSubject): number =>
+export const byName = (a: Subject, b: Subject): number => (a.name < b.name ? -1 : 1);
+export const byPriority = (a: ClusterSubject, b: ClusterSubject): number =>
   a.policy.priority - b.policy.priority || byName(a, b);

@@ -9,7 +9,7 @@ import { daddr, dport, iifname, l4proto, oifname, saddr, sport } from '../../nft
 import { ctState, fibType, icmpv6Types, inSet, is, tcpFlags, vmap } from '../../nft/match.ts';
 import { type Part, rule } from '../../nft/rule.ts';
 import { accept, counter, drop, goBack, goTo, jump, refresh } from '../../nft/statement.ts';
-import { baseChain, dispatchChain, dispatchMap, ENDED_CHAIN, unknownChain } from './names.ts';
+import { adminMap, baseChain, dispatchChain, dispatchMap, ENDED_CHAIN, unknownChain } from './names.ts';
 import { addressType, chainRow, type NftRow, setRow } from './rows.ts';
 
 /** nft's `filter` (NF_IP_PRI_FILTER), and behind IPVS in LOCAL_IN (NF_IP_PRI_NAT_SRC - 1: it takes away what is for Services). */
@@ -29,12 +29,9 @@ export function baseChains(): NftRow[] {
       policy: 'accept',
     };
     const last = rule([jump(dispatchChain(direction))]);
-    return chainRow(
-      `policy on ${direction}`,
-      baseChain(hook, direction),
-      [established, ...rules, last],
-      where,
-    );
+    return chainRow(`policy on ${direction}`, baseChain(hook, direction), [established, ...rules, last], {
+      hook: where,
+    });
   };
   return [
     row('forward', 'egress', [ended]),
@@ -60,15 +57,19 @@ export interface Closing {
 export function dispatchRows(closing: Closing): NftRow[] {
   return DIRECTIONS.flatMap((direction) => {
     const end = direction === 'egress' ? saddr : daddr;
-    const maps = FAMILIES.map((family) =>
-      setRow(`${direction} of this node's pods`, dispatchMap(direction, family), [addressType(family)], {
-        value: 'verdict',
-      }),
+    const maps = FAMILIES.flatMap((family) =>
+      [
+        [adminMap(direction, family), `${direction} of this node's pods: Admin tier`] as const,
+        [dispatchMap(direction, family), `${direction} of this node's pods`] as const,
+      ].map(([name, text]) => setRow(text, name, [addressType(family)], { value: 'verdict' })),
     );
+    const looksInto = (map: typeof dispatchMap) =>
+      FAMILIES.map((family) => rule([vmap(end(family), map(direction, family))]));
     const rules = [
       rule([icmpv6Types(130, 137), accept], 'neighbour discovery, router and multicast messages'),
       rule([icmpv6Types(143), accept], 'multicast messages'),
-      ...FAMILIES.map((family) => rule([vmap(end(family), dispatchMap(direction, family))])),
+      ...looksInto(adminMap),
+      ...looksInto(dispatchMap),
       ...(closing.unknownPods === 'closed' ? closed(direction, closing) : []),
     ];
     return [...maps, chainRow(`policy on ${direction}`, dispatchChain(direction), rules)];

@@ -6,6 +6,7 @@ import { has, rule } from '../../nft/rule.ts';
 import { accept, counter, drop, limit, log, rejectProhibited, rejectReset } from '../../nft/statement.ts';
 import type { CompiledPolicy, CompiledRule } from '../compiled.ts';
 import { auditChain, deniedChain, denyRuleChain, unknownChain } from './names.ts';
+import { ACCEPTS, DROPS, GOES_ON } from './refused.ts';
 import { chainRow, type NftRow } from './rows.ts';
 import { comment, logPrefix, ruleComment } from './words.ts';
 
@@ -14,23 +15,35 @@ type Settings = Config['policy'];
 /** The chains that are there once. */
 export function deniedRows(settings: Settings): NftRow[] {
   return DIRECTIONS.flatMap((direction) => [
-    chainRow(`${direction} that no NetworkPolicy allows`, deniedChain(direction), [
-      ...told(settings, logPrefix('deny', direction)),
-      ...refusal(settings),
-    ]),
-    chainRow(`${direction} that audited NetworkPolicies would deny`, auditChain(direction), [
-      ...told(settings, logPrefix('audit', direction)),
-      rule([counter, accept], 'audited: no NetworkPolicy allows it'),
-    ]),
+    chainRow(
+      `${direction} that no NetworkPolicy allows`,
+      deniedChain(direction),
+      [...told(settings, logPrefix('deny', direction)), ...refusal(settings)],
+      { ifRefused: DROPS },
+    ),
+    chainRow(
+      `${direction} that audited NetworkPolicies would deny`,
+      auditChain(direction),
+      [
+        ...told(settings, logPrefix('audit', direction)),
+        rule([counter, accept], 'audited: no NetworkPolicy allows it'),
+      ],
+      { ifRefused: ACCEPTS },
+    ),
     ...(settings.unknownPods === 'closed' ? [unknownRow(direction, settings)] : []),
   ]);
 }
 
 function unknownRow(direction: Direction, settings: Settings): NftRow {
-  return chainRow(`${direction} of addresses that are no known pod's`, unknownChain(direction), [
-    ...told(settings, logPrefix('deny', direction, 'unknown')),
-    rule([counter, drop], 'no known pod has this address'),
-  ]);
+  return chainRow(
+    `${direction} of addresses that are no known pod's`,
+    unknownChain(direction),
+    [
+      ...told(settings, logPrefix('deny', direction, 'unknown')),
+      rule([counter, drop], 'no known pod has this address'),
+    ],
+    { ifRefused: DROPS },
+  );
 }
 
 /** Where a Deny rule of a ClusterNetworkPolicy leads: always a drop, or, while it is audited, on. */
@@ -41,10 +54,12 @@ export function denyRuleRow(policy: CompiledPolicy, compiled: CompiledRule, sett
   const end = audit
     ? rule([counter], comment(`audited: ${text}`))
     : rule([counter, drop], comment(`denied: ${text}`));
-  return chainRow(`denials of ${text}`, denyRuleChain(policy, compiled.index), [
-    ...told(settings, prefix),
-    end,
-  ]);
+  return chainRow(
+    `ClusterNetworkPolicy ${text}: denials`,
+    denyRuleChain(policy, compiled.index),
+    [...told(settings, prefix), end],
+    { ifRefused: audit ? GOES_ON : DROPS },
+  );
 }
 
 /** No more than the setting a second, so that a flood of denied packets is no flood of messages. */

@@ -9,7 +9,6 @@ const WORD = /^[a-z][A-Za-z0-9/_.-]{0,254}$/;
 
 const selection = (more: Partial<Selection>): Selection => ({
   direction: 'ingress',
-  admin: [],
   policies: [],
   defaultDeny: false,
   enforced: true,
@@ -37,12 +36,13 @@ test('names can be read', () => {
   assert.equal(portSet('http/TCP of x: app=web', 'ipv6'), 'ports/http/TCP_of_x/app_is_web-v6');
   assert.equal(portSet('http/TCP here', 'ipv6'), 'ports/http/TCP_here_-v6');
   assert.equal(policyChain('x/allow-web', 'egress'), 'policy/x/allow-web/egress');
-  assert.equal(tierChain('egress', 'admin', ['one', 'two']), 'egress-admin/one//two');
   assert.equal(
-    selectionChain(
-      selection({ admin: ['one'], policies: ['x/a', 'x/b'], enforced: false, baseline: ['last'] }),
-    ),
-    'ingress-of/Admin/one//x/a//x/b//Audit//Baseline/last',
+    tierChain({ direction: 'egress', tier: 'admin', policies: ['one', 'two'] }),
+    'egress-admin/one//two',
+  );
+  assert.equal(
+    selectionChain(selection({ policies: ['x/a', 'x/b'], enforced: false, baseline: ['last'] })),
+    'ingress-of/x/a//x/b//Audit//Baseline/last',
   );
   assert.equal(selectionChain(selection({ defaultDeny: true })), 'ingress-of/Default-deny');
 });
@@ -98,14 +98,14 @@ test('names that look alike stay apart', () => {
   assert.equal(new Set(names).size, names.length, names.join('\n'));
   assert.notEqual(policyChain('dev/opsallow', 'ingress'), policyChain('devops/allow', 'ingress'));
   const selections = [
-    { admin: ['a'], policies: [] },
+    { policies: ['baseline/a'] },
     { baseline: ['a'] },
     { policies: ['admin/a'] },
     { policies: ['x/a', 'x/b'] },
     { policies: ['x/a'] },
     { policies: ['x/a'], enforced: false },
     { policies: ['x/a'], defaultDeny: true },
-    { admin: ['a', 'b'] },
+    { baseline: ['a', 'b'] },
   ].map((more) => selectionChain(selection(more)));
   assert.equal(new Set(selections).size, selections.length);
 });

@@ -2,10 +2,10 @@
  * Names of policy in our nftables table, as an operator reads them. nft's grammar knows letters, digits and `/_.-`. Names of namespaces and policies
  * have neither `/` nor `_` nor capitals, so these divide.
  */
-import { DIRECTIONS, type Direction } from '../../../model/cluster/policy.ts';
+import type { Direction } from '../../../model/cluster/policy.ts';
 import type { Family } from '../../../model/net/ip.ts';
 import { sha256 } from '../../../model/sha256.ts';
-import type { CompiledPolicy, Selection } from '../compiled.ts';
+import type { CompiledPolicy, Selection, Tier } from '../compiled.ts';
 
 /** Whether a chain, set or map of this name is one of policy's. */
 export function isPolicyRow(name: string): boolean {
@@ -19,8 +19,10 @@ export const baseChain = (hook: 'forward' | 'output' | 'input', direction: Direc
   `policy-${hook}-${direction}`;
 /** Where all packets that are not of a known connection come to, once a direction. */
 export const dispatchChain = (direction: Direction): string => `policy-${direction}`;
-/** From a pod's address to the chain of its Selection. */
-export const dispatchMap = (direction: Direction, family: Family): string => DISPATCH_MAPS[direction][family];
+/** From a pod's address to the chain of its Admin tier, where it has one: jumped to first. */
+export const adminMap = (direction: Direction, family: Family): string => MAPS[direction].admin[family];
+/** From a pod's address to the chain of its Selection, which decides. */
+export const dispatchMap = (direction: Direction, family: Family): string => MAPS[direction].pods[family];
 export const ENDED_CHAIN = 'policy-ended';
 /** No NetworkPolicy allows it. */
 export const deniedChain = (direction: Direction): string => `policy-denied-${direction}`;
@@ -28,12 +30,12 @@ export const auditChain = (direction: Direction): string => `policy-audit-${dire
 /** Of or to an address of ours that is no known pod's. */
 export const unknownChain = (direction: Direction): string => `policy-unknown-${direction}`;
 
-const DISPATCH_MAPS = Object.fromEntries(
-  DIRECTIONS.map((direction) => [
-    direction,
-    { ipv4: `policy-${direction}-pods-v4`, ipv6: `policy-${direction}-pods-v6` },
-  ]),
-) as Readonly<Record<Direction, Readonly<Record<Family, string>>>>;
+const maps = (base: string): Readonly<Record<Family, string>> => ({ ipv4: `${base}-v4`, ipv6: `${base}-v6` });
+const mapsOf = (direction: Direction) => ({
+  admin: maps(`policy-${direction}-admin`),
+  pods: maps(`policy-${direction}-pods`),
+});
+const MAPS = { ingress: mapsOf('ingress'), egress: mapsOf('egress') };
 
 /** Chain of a NetworkPolicy in one direction, and what names of its rules' sets begin with: `policy/x/allow-web/ingress`. */
 export function policyName({ tier, name, direction }: CompiledPolicy): string {
@@ -48,37 +50,34 @@ export function denyRuleChain({ tier, name, direction, audit }: CompiledPolicy, 
   return bounded(`${audit ? auditChain(direction) : deniedChain(direction)}/${tier}/${name}/${index}`);
 }
 
-/** `egress-admin/first//second`: the rules of these ClusterNetworkPolicies. */
-export function tierChain(
-  direction: Direction,
-  tier: 'admin' | 'baseline',
-  names: readonly string[],
-): string {
-  return bounded(`${direction}-${tier}/${names.join('//')}`);
-}
+/** By object: equal ones are often one, and a pod with many policies has a name that takes long to make. */
+const CHAINS = new WeakMap<Selection | Tier, string>();
 
-/** By Selection: equal ones are often one object, and a pod with many policies has a name that takes long to make. */
-const SELECTIONS = new WeakMap<Selection, string>();
+/** `egress-admin/first//second`: the rules of these ClusterNetworkPolicies. */
+export function tierChain(tier: Tier): string {
+  return remembered(tier, () => bounded(`${tier.direction}-${tier.tier}/${tier.policies.join('//')}`));
+}
 
 /** `ingress-of/x/allow-web//x/deny-all`: pods with these policies. Words with capitals are no names. */
 export function selectionChain(selection: Selection): string {
-  const known = SELECTIONS.get(selection);
-  if (known !== undefined) return known;
-  const fresh = selectionName(selection);
-  SELECTIONS.set(selection, fresh);
-  return fresh;
+  return remembered(selection, () => {
+    const { direction, policies, defaultDeny, enforced, baseline } = selection;
+    const words = [
+      ...policies,
+      ...(defaultDeny ? ['Default-deny'] : []),
+      ...(enforced ? [] : ['Audit']),
+      ...baseline.map((name) => `Baseline/${name}`),
+    ];
+    return bounded(`${direction}-of/${words.join('//')}`);
+  });
 }
 
-function selectionName(selection: Selection): string {
-  const { direction, admin, policies, defaultDeny, enforced, baseline } = selection;
-  const words = [
-    ...admin.map((name) => `Admin/${name}`),
-    ...policies,
-    ...(defaultDeny ? ['Default-deny'] : []),
-    ...(enforced ? [] : ['Audit']),
-    ...baseline.map((name) => `Baseline/${name}`),
-  ];
-  return bounded(`${direction}-of/${words.join('//')}`);
+function remembered(chain: Selection | Tier, make: () => string): string {
+  const known = CHAINS.get(chain);
+  if (known !== undefined) return known;
+  const fresh = make();
+  CHAINS.set(chain, fresh);
+  return fresh;
 }
 
 /** `peers/x/app_is_web-v4` for the id `x: app=web`. */

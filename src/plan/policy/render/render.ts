@@ -7,13 +7,23 @@ import type { KernelFacts } from '../../../model/cluster/host.ts';
 import { DIRECTIONS, type Direction, type PolicyProtocol } from '../../../model/cluster/policy.ts';
 import type { Cidr } from '../../../model/net/cidr.ts';
 import { FAMILIES, familyOf, type Ip } from '../../../model/net/ip.ts';
-import type { Row } from '../../../model/rows/row.ts';
+import type { NftVerdict } from '../../../model/rows/nft.ts';
+import type { Row, RowRef } from '../../../model/rows/row.ts';
 import type { UnitPlan } from '../../planner.ts';
 import type { AddressSet, CompiledPolicy, LocalPod, PortSet, Selection } from '../compiled.ts';
 import { baseChains, dispatchRows as dispatchChains, endedRows } from './base.ts';
 import { deniedRows } from './denied.ts';
-import { addressSet, dispatchMap, policyChain, portSet, selectionChain } from './names.ts';
+import {
+  addressSet,
+  adminMap,
+  dispatchMap,
+  policyChain,
+  portSet,
+  selectionChain,
+  tierChain,
+} from './names.ts';
 import { PROTOCOLS } from './ports.ts';
+import { ALLOWS_NOTHING } from './refused.ts';
 import { addressType, chainRef, chainRow, elementRow, setRow } from './rows.ts';
 import { policyRules } from './rules.ts';
 import { selectionRow, tierChains } from './selection.ts';
@@ -67,15 +77,18 @@ export function portElement(
 export function policyRows(policy: CompiledPolicy, settings: Config['policy']): readonly Row[] {
   const { rules, rows } = policyRules(policy, settings);
   const { name, direction } = policy;
-  return [...rows, chainRow(`NetworkPolicy ${name}`, policyChain(name, direction), rules)];
+  return [
+    ...rows,
+    chainRow(`NetworkPolicy ${name}`, policyChain(name, direction), rules, { ifRefused: ALLOWS_NOTHING }),
+  ];
 }
 
-/** The chain of all pods with this Selection. It jumps to the chains of its policies and of its tiers. */
+/** The chain of all pods with this Selection. It jumps to the chains of its policies. */
 export function selectionRows(selection: Selection): readonly Row[] {
   return [selectionRow(selection)];
 }
 
-/** The chain of one tier: the ClusterNetworkPolicies of a Selection, in its order. Selections with the same ones share it. */
+/** The chain of one tier: ClusterNetworkPolicies in their order. */
 export function tierRows(
   direction: Direction,
   tier: 'admin' | 'baseline',
@@ -87,17 +100,21 @@ export function tierRows(
 
 /** The pod's elements in the dispatch maps: both directions, each of its addresses. */
 export function dispatchRows(pod: LocalPod): readonly Row[] {
-  return DIRECTIONS.flatMap((direction) => {
-    const selection = pod[direction];
-    const value = selection
-      ? ({ verdict: 'goto', chain: selectionChain(selection) } as const)
-      : ({ verdict: 'accept' } as const);
-    return pod.ips.map((ip) =>
-      elementRow(`pod ${pod.pod}`, dispatchMap(direction, familyOf(ip)), [ip], {
-        value,
-        comment: comment(pod.pod),
-        needs: selection ? [chainRef(selectionChain(selection))] : [],
-      }),
-    );
-  });
+  return DIRECTIONS.flatMap((direction) => pod.ips.flatMap((ip) => dispatched(pod, direction, ip)));
+}
+
+function dispatched(pod: LocalPod, direction: Direction, ip: Ip): Row[] {
+  const { admin, selection } = pod[direction];
+  const family = familyOf(ip);
+  const element = (map: string, value: NftVerdict, needs: readonly RowRef[]) =>
+    elementRow(`pod ${pod.pod}`, map, [ip], { value, comment: comment(pod.pod), needs });
+  const to = (verdict: 'jump' | 'goto', chain: string) => [{ verdict, chain }, [chainRef(chain)]] as const;
+  const [value, chains] = selection
+    ? to('goto', selectionChain(selection))
+    : [{ verdict: 'accept' } as const, []];
+  if (!admin) return [element(dispatchMap(direction, family), value, chains)];
+  const first = element(adminMap(direction, family), ...to('jump', tierChain(admin)));
+  // A pod whose Admin tier is not there is none that we know: what it leaves undecided must not pass.
+  const needs = [...chains, { target: 'nft', key: first.key } as const];
+  return [first, element(dispatchMap(direction, family), value, needs)];
 }

@@ -23,9 +23,9 @@ export function chainRow(
   why: string,
   name: string,
   rules: readonly NftRule[],
-  hook?: NftChain['hook'],
+  more: Partial<Pick<NftChain, 'hook' | 'ifRefused'>> = {},
 ): NftRow {
-  const body: NftChain = { kind: 'chain', name, hook, rules };
+  const body: NftChain = { kind: 'chain', name, hook: undefined, rules, ...more };
   const needs = new Map<string, RowRef>();
   for (const { exprs } of rules) {
     for (const expr of exprs) {

@@ -4,24 +4,27 @@ import { rule } from '../../nft/rule.ts';
 import { accept, counter, goTo, jump } from '../../nft/statement.ts';
 import type { CompiledPolicy, Selection } from '../compiled.ts';
 import { auditChain, deniedChain, policyChain, selectionChain, tierChain } from './names.ts';
+import { closedFrom, DROPS } from './refused.ts';
 import { chainRow, type NftRow } from './rows.ts';
 import { policyRules } from './rules.ts';
 
-/** The chain that the dispatch maps lead a pod's packets to. */
+/** The chain that the dispatch maps lead a pod's packets to, unless its Admin tier decides. */
 export function selectionRow(selection: Selection): NftRow {
-  const { direction, admin, policies, defaultDeny, enforced, baseline } = selection;
-  const tier = (name: 'admin' | 'baseline', names: readonly string[]) =>
-    names.length === 0 ? [] : [rule([jump(tierChain(direction, name, names))])];
+  const { direction, policies, defaultDeny, enforced, baseline } = selection;
   const denied = enforced ? deniedChain(direction) : auditChain(direction);
   const why = policies.length > 0 ? 'none of them allows it' : 'setting policy.defaultDeny';
   const rules = [
-    ...tier('admin', admin),
     ...policies.map((name) => rule([jump(policyChain(name, direction))])),
     ...(policies.length > 0 || defaultDeny
       ? [rule([counter, goTo(denied)], why)]
-      : [...tier('baseline', baseline), rule([accept], 'nothing denies it')]),
+      : [
+          rule([jump(tierChain({ tier: 'baseline', direction, policies: baseline }))]),
+          rule([accept], 'nothing denies it'),
+        ]),
   ];
-  return chainRow(`${direction} of pods that these policies select`, selectionChain(selection), rules);
+  return chainRow(`${direction} of pods that these policies select`, selectionChain(selection), rules, {
+    ifRefused: DROPS,
+  });
 }
 
 /** The rules of these ClusterNetworkPolicies, in order; the last one falls through to what follows the tier. */
@@ -33,9 +36,14 @@ export function tierChains(
 ): NftRow[] {
   const rendered = policies.map((policy) => policyRules(policy, settings));
   const names = policies.map(({ name }) => name);
+  const name = tierChain({ tier, direction, policies: names });
   const rules = rendered.flatMap((one) => one.rules);
+  const ifRefused = closedFrom(
+    policies,
+    rendered.map((one) => one.rules.length),
+  );
   return [
     ...rendered.flatMap(({ rows }) => rows),
-    chainRow(`ClusterNetworkPolicies of the ${tier} tier`, tierChain(direction, tier, names), rules),
+    chainRow(`ClusterNetworkPolicies ${names.join(', ')}: the ${tier} tier`, name, rules, { ifRefused }),
   ];
 }
