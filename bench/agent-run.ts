@@ -37,6 +37,7 @@ export class Stage {
     const execArgv = ['--min-semi-space-size=128', '--max-semi-space-size=128'];
     const argv = [join(this.dir, 'kubeconfig'), cluster, ...args.map(String)];
     this.#api = fork(join(import.meta.dirname, 'api-process.ts'), argv, { execArgv });
+    process.once('exit', () => this.close());
   }
 
   /** Resolves when the API server serves. */
