@@ -34,6 +34,9 @@ export async function startLabApi({ socketPath, clusterCidrs }: OwnOptions): Pro
     compact: () => {
       server.faults.gone410();
     },
+    believe: (everything) => {
+      server.lifecycle.credulous = everything;
+    },
     close: () => server.close(),
   };
 }

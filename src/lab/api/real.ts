@@ -55,6 +55,9 @@ export async function startRealApi(options: RealOptions): Promise<ApiService> {
     compact: () => {
       throw cannot('forget its history');
     },
+    believe(everything) {
+      if (everything) throw cannot('store what it would refuse');
+    },
     close: () => plane.kill(),
   };
 }

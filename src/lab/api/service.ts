@@ -23,6 +23,8 @@ export interface ApiService {
   readonly faultsHit: number;
   /** Forgets the history of changes, so that watches from before are answered 410. Throws where it cannot. */
   compact(): void;
+  /** Whether it stores what it would refuse, as an older server or definition may have done. Throws where it cannot. */
+  believe(everything: boolean): void;
   close(): Promise<void>;
 }
 

@@ -73,6 +73,14 @@ export class Faults {
         what: 'history is forgotten and watches are cut: they get 410 Gone',
         run: () => service.compact(),
       },
+      'api-credulous': {
+        usage: 'api-credulous on|off',
+        what: 'objects are stored unchecked, as an older server or definition may have left them',
+        run: ([how = '']) => {
+          if (how !== 'on' && how !== 'off') throw this.#unknown(`api-credulous "${how}"`);
+          service.believe(how === 'on');
+        },
+      },
     };
   }
 
