@@ -1,7 +1,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { describe, FairleadError } from '../model/errors.ts';
 
-const LARGEST_BODY = 1 << 20;
+/** Bytes. Some thousands of policies, all tested at once, are the longest that anybody has to say. */
+const LARGEST_BODY = 8 << 20;
 
 export interface Request {
   readonly query: URLSearchParams;
@@ -65,6 +66,7 @@ function errorBody(error: unknown): { code: string; message: string; hint?: stri
 function statusOf(error: unknown): number {
   if (!(error instanceof FairleadError)) return 500;
   if (error.code === 'not-found') return 404;
+  if (error.code === 'too-large') return 413;
   return error.code.startsWith('bad-') ? 400 : 503;
 }
 
@@ -96,12 +98,14 @@ function stream(start: (write: LineWriter) => { close(): void }, response: Serve
 async function readJson(request: IncomingMessage): Promise<unknown> {
   const chunks: Buffer[] = [];
   let size = 0;
+  // Read to its end, however long: a connection that is closed on a client in the middle of its request takes the answer with it.
   for await (const chunk of request as AsyncIterable<Buffer>) {
     size += chunk.length;
-    if (size > LARGEST_BODY)
-      throw new FairleadError('bad-request', `the body is larger than ${LARGEST_BODY} bytes`);
-    chunks.push(chunk);
+    if (size <= LARGEST_BODY) chunks.push(chunk);
+    else chunks.length = 0;
   }
+  if (size > LARGEST_BODY)
+    throw new FairleadError('too-large', `the body has ${size} bytes; at most ${LARGEST_BODY} are read`);
   if (size === 0) return {};
   try {
     return JSON.parse(Buffer.concat(chunks).toString('utf8'));
