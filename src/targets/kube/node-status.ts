@@ -5,7 +5,7 @@ import { FairleadError } from '../../model/errors.ts';
 import { annotationKey, conditionKey, type NodeStatusBody } from '../../model/rows/node-status.ts';
 import type { Change, Outcome, Target } from '../../reconcile/target.ts';
 import type { KubeClient } from '../../sources/kube/client.ts';
-import { ApiError } from '../../sources/kube/errors.ts';
+import { ApiError, ConnectionError } from '../../sources/kube/errors.ts';
 import { array, type Raw, record, text } from '../../sources/kube/raw.ts';
 import { NODES } from '../../sources/kube/resource.ts';
 
@@ -134,7 +134,7 @@ class KubeNodeStatus implements NodeStatusTarget {
       return { ok: true };
     } catch (error) {
       // A broken connection leaves open whether it was done: to be observed again.
-      if (!(error instanceof FairleadError) || error.name === 'ConnectionError') throw error;
+      if (!(error instanceof FairleadError) || error instanceof ConnectionError) throw error;
       return { ok: false, error: this.#named(error) };
     }
   }
