@@ -80,7 +80,7 @@ test('elements touch their address, whatever else is in their key', () => {
 test('chains and prefixes touch all pods', () => {
   assert.deepEqual(applied('chain policy/x/closed/ingress'), ['pods']);
   assert.deepEqual(applied(`element peers/x/_all_-v4 ${B}`, 'chain ingress-of/x/closed'), ['pods']);
-  assert.deepEqual(applied('element policy/x/web/ingress/0/blocks-v4 192.0.2.0/24'), ['pods']);
+  assert.deepEqual(applied('element blocks/192.0.2.0/24_and_198.51.100.0/24-v4 192.0.2.0/24'), ['pods']);
   recheck.torn('nft');
   assert.equal(touches.at(-1), 'pods');
 });

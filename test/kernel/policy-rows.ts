@@ -9,11 +9,13 @@ import {
   type Passage,
   walkPacket,
 } from '../../src/plan/nft/walk/packets.ts';
-import type { CompiledPolicy, LocalPod, Selection, Tier } from '../../src/plan/policy/compiled.ts';
+import { blocksOf } from '../../src/plan/policy/compile/blocks.ts';
+import type { BlockSet, CompiledPolicy, LocalPod, Selection, Tier } from '../../src/plan/policy/compiled.ts';
 import {
   addressElement,
   addressSetRows,
   baseRows,
+  blockSetRows,
   dispatchRows,
   policyRows,
   portElement,
@@ -27,6 +29,13 @@ import { ADDRESS, LOCAL, type Party, PODS } from './policy-net.ts';
 const CLIENTS = { id: 'x: app=client', text: 'pods app=client of namespace x' };
 const REMOTE = { id: '{team=far}:', text: 'all pods of namespaces team=far' };
 const WEB = { id: 'web/TCP of x: app=web', text: 'port web/TCP of pods app=web of namespace x' };
+
+const block = (prefix: string, ...except: string[]) => ({ cidr: cidr(prefix), except: except.map(cidr) });
+const BLOCKS = blocksOf([
+  block('192.0.2.0/28', '192.0.2.8/29'),
+  block('198.51.100.7/32'),
+  block('2001:db8::/125'),
+]);
 
 const allowWeb: CompiledPolicy = {
   tier: 'network-policy',
@@ -47,10 +56,7 @@ const allowWeb: CompiledPolicy = {
       name: '',
       peers: [
         { kind: 'set', set: REMOTE.id },
-        {
-          kind: 'prefixes',
-          prefixes: ['192.0.2.0/29', '198.51.100.7/32', '2001:db8::/125'].map(cidr),
-        },
+        ...BLOCKS.map((blocks) => ({ kind: 'blocks', blocks }) as const),
       ],
       ports: [
         { protocol: 'TCP', from: 8080, to: 8081 },
@@ -136,6 +142,7 @@ export function policyTable(settings: Partial<Config['policy']>): readonly Row[]
     ...addresses('remote').flatMap((ip) => addressElement(REMOTE, ip, 'pod y/remote')),
     ...portSetRows(WEB),
     ...addresses('b').flatMap((ip) => portElement(WEB, ip, 'TCP', 8080, 'pod x/b')),
+    ...severalOf(BLOCKS),
     ...[allowWeb, denyAll, toWeb].flatMap((policy) => policyRows(policy, config.policy)),
     ...[aIn, aOut, bIn, bOut].flatMap(selectionRows),
     ...tierRows('egress', 'admin', [noRemote], config.policy),
@@ -150,7 +157,7 @@ export function extremeTable(): readonly Row[] {
   const settings = { ...CONFIG.policy, denied: 'reject' } as const;
   const long = `${'n'.repeat(63)}/${'p.-'.repeat(84)}p`;
   const id = `{${'l'.repeat(63)}/k=${'v_'.repeat(31)}v}: a!=b,tier in (x,y),!old,z notin (p,q)`;
-  const prefixes = [
+  const texts = [
     '0.0.0.0/5',
     '8.0.0.0/7',
     '11.0.0.0/8',
@@ -164,15 +171,13 @@ export function extremeTable(): readonly Row[] {
     'c000::/3',
     'ff00::/8',
   ];
+  const blocks = blocksOf(texts.map((text) => block(text)));
   const rules: CompiledPolicy['rules'] = [
     {
       action: 'accept',
       index: 0,
       name: 'a "quoted" \\ name\n\u202e',
-      peers: [
-        { kind: 'set', set: id },
-        { kind: 'prefixes', prefixes: prefixes.map(cidr) },
-      ],
+      peers: [{ kind: 'set', set: id }, ...blocks.map((blocks) => ({ kind: 'blocks', blocks }) as const)],
       ports: [
         { protocol: 'SCTP' },
         { protocol: 'TCP', from: 1, to: 1023 },
@@ -185,7 +190,9 @@ export function extremeTable(): readonly Row[] {
       action: 'accept',
       index: 1,
       name: '',
-      peers: [{ kind: 'prefixes', prefixes: [cidr('0.0.0.0/0'), cidr('::/0')] }],
+      peers: blocksOf([block('0.0.0.0/0'), block('::/0')]).map(
+        (blocks) => ({ kind: 'blocks', blocks }) as const,
+      ),
       ports: 'any',
     },
   ];
@@ -206,6 +213,7 @@ export function extremeTable(): readonly Row[] {
       .rows,
     ...addressSetRows({ id, text: id }),
     ...portSetRows(ports),
+    ...severalOf(blocks),
     ...policyRows({ ...base, tier: 'network-policy', rules }, settings),
     ...policyRows({ ...base, tier: 'network-policy', name: `${long}2`, rules }, settings),
     ...tierRows('egress', 'admin', [admin], settings),
@@ -218,6 +226,9 @@ export function extremeTable(): readonly Row[] {
     }),
   ];
 }
+
+const severalOf = (sets: readonly BlockSet[]): readonly Row[] =>
+  sets.filter(({ prefixes }) => prefixes.length > 1).flatMap(blockSetRows);
 
 const isPod = (party: Party): boolean => PODS.some((pod) => pod === party);
 

@@ -4,7 +4,7 @@
  */
 import type { Direction, PolicyProtocol } from '../../model/cluster/policy.ts';
 import type { Cidr } from '../../model/net/cidr.ts';
-import type { Ip } from '../../model/net/ip.ts';
+import type { Family, Ip } from '../../model/net/ip.ts';
 
 /** A policy in one direction: the unit that is programmed, once a node, when it selects at least one of its pods there. */
 export interface CompiledPolicy {
@@ -31,8 +31,8 @@ export interface CompiledRule {
 export type CompiledPeer =
   /** Pods or Nodes that a selector matches, by the set's id (`AddressSet.id`). */
   | { readonly kind: 'set'; readonly set: string }
-  /** Prefixes of either family without `except`: disjoint, in order. */
-  | { readonly kind: 'prefixes'; readonly prefixes: readonly Cidr[] };
+  /** Blocks of one family; where they are several prefixes, these are in a set of ranges (`BlockSet.id`). */
+  | { readonly kind: 'blocks'; readonly blocks: BlockSet };
 
 export type CompiledPort =
   | { readonly protocol: PolicyProtocol }
@@ -44,6 +44,16 @@ export type CompiledPort =
 export interface AddressSet {
   readonly id: string;
   readonly text: string;
+}
+
+/** What blocks of one family contain. Rules with the same blocks share it: `id` says them as they are written, and so it is unique. */
+export interface BlockSet {
+  readonly id: string;
+  /** `10.0.0.0/8 except 10.1.0.0/16` */
+  readonly text: string;
+  readonly family: Family;
+  /** At least one: disjoint, in order, without what is excepted. */
+  readonly prefixes: readonly Cidr[];
 }
 
 /** Who has a port of one name and protocol. Ingress: pods of this node; egress: all pods. */

@@ -12,6 +12,7 @@ import {
   addressElement,
   addressSetRows,
   baseRows,
+  blockSetRows,
   dispatchRows,
   policyRows,
   portElement,
@@ -22,7 +23,7 @@ import {
 
 /**
  * `base` = what is there once; `policy/NAMESPACE/NAME` = chains of a NetworkPolicy, `cluster-policy/NAME` = what is wrong with that one;
- * `set/ID` = a set without its elements; `pod/NAMESPACE/NAME`, `node/NAME` = its elements of all sets; `dispatch/NAMESPACE/NAME` = which chains
+ * `set/ID` = a set, without elements unless it is of blocks; `pod/NAMESPACE/NAME`, `node/NAME` = its elements of all sets; `dispatch/NAMESPACE/NAME` = which chains
  * judge a pod of this node; `chain/SELECTION`, `tier/…` = such chains, shared by the pods to which the same policies apply.
  *
  * There are no units for what this node's pods do not need. One engine follows one World: `affected` hands each touched unit out once.
@@ -134,7 +135,14 @@ function problemsOf(object: string, problems: readonly string[]): readonly Probl
 function planSet(id: string, index: PolicyIndex): UnitPlan {
   const wanted = index.sets.get(id);
   if (!wanted) return nothing;
-  return { rows: wanted.kind === 'ports' ? portSetRows(wanted.set) : addressSetRows(wanted.set) };
+  switch (wanted.kind) {
+    case 'ports':
+      return { rows: portSetRows(wanted.set) };
+    case 'blocks':
+      return { rows: blockSetRows(wanted.set) };
+    default:
+      return { rows: addressSetRows(wanted.set) };
+  }
 }
 
 function planChain(id: string, index: PolicyIndex): UnitPlan {

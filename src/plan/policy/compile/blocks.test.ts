@@ -3,13 +3,15 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { cidr, contains, networkOf, overlaps } from '../../../model/net/cidr.ts';
 import { compareIp, ipFromBytes } from '../../../model/net/ip.ts';
-import { prefixesOf } from './blocks.ts';
+import { blocksOf } from './blocks.ts';
 
 const blocks = (...texts: readonly string[]) =>
   texts.map((text) => {
     const [whole = '', ...except] = text.split(' ');
     return { cidr: cidr(whole), except: except.map(cidr) };
   });
+
+const prefixesOf = (all: Parameters<typeof blocksOf>[0]) => blocksOf(all).flatMap(({ prefixes }) => prefixes);
 
 const CASES: readonly [about: string, blocks: readonly string[], prefixes: readonly string[]][] = [
   ['a block as it is', ['10.0.0.0/8'], ['10.0.0.0/8']],
@@ -51,6 +53,22 @@ function highBits(n: number): Uint8Array {
 for (const [about, texts, prefixes] of CASES) {
   test(about, () => assert.deepEqual(prefixesOf(blocks(...texts)), prefixes));
 }
+
+test('equal blocks are one set, however they are written; different ones are not', () => {
+  const ids = (...texts: string[]) => blocksOf(blocks(...texts)).map(({ id }) => id);
+  assert.deepEqual(ids('10.0.0.0/8 10.2.0.0/16 10.1.0.0/16', 'fd00::/8', '10.9.0.0/16', '10.9.0.0/16'), [
+    'blocks 10.0.0.0/8 except 10.1.0.0/16 10.2.0.0/16, 10.9.0.0/16',
+    'blocks fd00::/8',
+  ]);
+  assert.deepEqual(
+    ids('10.9.0.0/16', '10.0.0.0/8 10.1.0.0/16 10.2.0.0/16'),
+    ids('10.0.0.0/8 10.2.0.0/16 10.1.0.0/16', '10.9.0.0/16'),
+  );
+  assert.notDeepEqual(
+    ids('10.0.0.0/8 10.1.0.0/16', '10.2.0.0/16'),
+    ids('10.0.0.0/8 10.1.0.0/16 10.2.0.0/16'),
+  );
+});
 
 test('IPv4 addresses mapped into IPv6 are never on the wire and are left out', () => {
   const prefixes = prefixesOf([{ cidr: cidr('::/95'), except: [cidr('::/96')] }]);

@@ -1,6 +1,7 @@
 import type { BlockPeer } from '../../../model/cluster/policy.ts';
 import { type Cidr, splitPrefix } from '../../../model/net/cidr.ts';
-import { FAMILIES, type Family, ipBytes, ipFromBytes } from '../../../model/net/ip.ts';
+import { FAMILIES, type Family, familyOf, ipBytes, ipFromBytes } from '../../../model/net/ip.ts';
+import type { BlockSet } from '../compiled.ts';
 
 /** All addresses from `first` to `last`, both included. */
 interface Range {
@@ -12,42 +13,51 @@ const BITS: Readonly<Record<Family, number>> = { ipv4: 32, ipv6: 128 };
 /** `::ffff:0:0/96`: never on the wire, and without a text of its own. */
 const MAPPED: Range = { first: 0xffff_0000_0000n, last: 0xffff_ffff_ffffn };
 
+type Block = Pick<BlockPeer, 'cidr' | 'except'>;
+
 /**
- * What any of the blocks contains, each without its own `except`, as the fewest prefixes: disjoint, IPv4 first, in order. An exception
+ * What any of the blocks contains, each without its own `except`, as the fewest prefixes: disjoint, in order; IPv4 first. An exception
  * takes away from its own block only: what another block contains stays.
  */
-export function prefixesOf(blocks: readonly Pick<BlockPeer, 'cidr' | 'except'>[]): readonly Cidr[] {
-  const [first, ...others] = blocks;
-  if (first && others.length === 0 && first.except.length === 0) return [first.cidr];
-  const text = blocks.map(({ cidr, except }) => [cidr, ...except].join(' ')).join();
+export function blocksOf(blocks: readonly Block[]): readonly BlockSet[] {
+  if (blocks.length === 0) return NONE;
+  const text = wordsOf(blocks);
   const known = KNOWN.get(text);
   if (known) return known;
-  const prefixes = compute(blocks);
+  const sets = FAMILIES.map((family) => compute(blocks, family)).filter((set) => set !== undefined);
   if (KNOWN.size >= MOST) KNOWN.clear();
-  KNOWN.set(text, prefixes);
-  return prefixes;
+  KNOWN.set(text, sets);
+  return sets;
 }
 
+const NONE: readonly BlockSet[] = [];
 /** Everything outside private networks, and the like: many policies say the same. A function of the text alone, up to a limit. */
-const KNOWN = new Map<string, readonly Cidr[]>();
+const KNOWN = new Map<string, readonly BlockSet[]>();
 const MOST = 1_000;
 
-function compute(blocks: readonly Pick<BlockPeer, 'cidr' | 'except'>[]): readonly Cidr[] {
-  return FAMILIES.flatMap((family) => {
-    const ranges: Range[] = [];
-    for (const { cidr, except } of blocks) {
-      const whole = rangeOf(cidr, family);
-      if (!whole) continue;
-      const gaps = except.map((one) => rangeOf(one, family)).filter((gap) => gap !== undefined);
-      ranges.push(...without(whole, gaps));
-    }
-    return united(ranges).flatMap((range) => prefixes(range, family));
-  });
+/** `10.0.0.0/8 except 10.1.0.0/16 10.2.0.0/16, 192.168.0.0/16`: in no order of its own, and each once. */
+function wordsOf(blocks: readonly Block[]): string {
+  const [first, ...others] = blocks.map(({ cidr, except }) =>
+    except.length === 0 ? cidr : `${cidr} except ${[...new Set(except)].sort().join(' ')}`,
+  );
+  if (first === undefined || others.length === 0) return first ?? '';
+  return [...new Set([first, ...others])].sort().join(', ');
 }
 
-function rangeOf(prefix: string, family: Family): Range | undefined {
-  const { address, length, family: own } = splitPrefix(prefix);
-  if (own !== family) return undefined;
+function compute(all: readonly Block[], family: Family): BlockSet | undefined {
+  const blocks = all.filter(({ cidr }) => familyOf(cidr) === family);
+  const ranges = blocks.flatMap(({ cidr, except }) => {
+    const gaps = except.filter((one) => familyOf(one) === family).map(rangeOf);
+    return without(rangeOf(cidr), gaps);
+  });
+  const prefixes = united(ranges).flatMap((range) => prefixesIn(range, family));
+  if (prefixes.length === 0) return undefined;
+  const text = wordsOf(blocks);
+  return { id: `blocks ${text}`, text, family, prefixes };
+}
+
+function rangeOf(prefix: string): Range {
+  const { address, length, family } = splitPrefix(prefix);
   let first = 0n;
   for (const byte of ipBytes(address)) first = (first << 8n) | BigInt(byte);
   return { first, last: first + (1n << BigInt(BITS[family] - length)) - 1n };
@@ -78,7 +88,7 @@ function united(ranges: readonly Range[]): Range[] {
   return result;
 }
 
-function prefixes({ first, last }: Range, family: Family): Cidr[] {
+function prefixesIn({ first, last }: Range, family: Family): Cidr[] {
   const result: Cidr[] = [];
   for (let from = first; from <= last; ) {
     let host = 0;

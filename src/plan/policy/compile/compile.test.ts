@@ -24,7 +24,7 @@ function lines(policy: CompiledPolicy | undefined): string[] | undefined {
     const who =
       peers === 'any'
         ? 'any'
-        : peers.map((peer) => (peer.kind === 'set' ? peer.set : peer.prefixes.join('+'))).join(',');
+        : peers.map((peer) => (peer.kind === 'set' ? peer.set : peer.blocks.prefixes.join('+'))).join(',');
     const what =
       ports === 'any'
         ? 'any'
@@ -64,7 +64,7 @@ test('P2 to P6: pods by their own namespace or by namespace selectors; equal pee
 
 test('P7 to P9: blocks of a rule are one list of disjoint prefixes beside its pods', () => {
   assert.deepEqual(ingress(from(block('10.0.0.0/30', '10.0.0.0/31'), own('app=b'), block('fd00::/16'))), [
-    '0 accept [x: app=b,10.0.0.2/31+fd00::/16] on [any]',
+    '0 accept [x: app=b,10.0.0.2/31,fd00::/16] on [any]',
   ]);
   assert.deepEqual(ingress(from(block('10.0.0.0/31', '10.0.0.0/30'))), ['0 accept [] on [any]']);
 });
@@ -195,7 +195,7 @@ test('ClusterNetworkPolicy: actions, names and order of rules; pods, networks an
   assert.equal(compiled.ingress, undefined, 'no rules say nothing');
   assert.equal(compiled.egress?.tier, 'baseline');
   assert.deepEqual(lines(compiled.egress), [
-    '0 pass [10.0.0.0/8+::/0] on [TCP/80-80,UDP/80-80]',
+    '0 pass [10.0.0.0/8,::/0] on [TCP/80-80,UDP/80-80]',
     '1 accept [{team=a}:,nodes{role=infra}] on [TCP/443-443]',
     '1 accept [any] on [https/TCP of {team=a}:]',
     '2 deny [any] on [any]',

@@ -13,7 +13,7 @@ import { EVERYTHING, type Selector } from '../../../model/cluster/selector.ts';
 import type { Cidr } from '../../../model/net/cidr.ts';
 import type { CompiledPeer, CompiledPolicy, CompiledPort, CompiledRule } from '../compiled.ts';
 import type { Scope } from '../select/matcher.ts';
-import { prefixesOf } from './blocks.ts';
+import { blocksOf } from './blocks.ts';
 import { addressesOf, nodesOf, portsHere, portsOf, type WantedSet } from './sets.ts';
 
 /** A policy resolved, a function of the policy alone. */
@@ -153,10 +153,9 @@ function compilePeers(peers: readonly Who[] | 'any', sets: Sets): readonly Compi
       compiled.set(set, { kind: 'set', set });
     }
   }
-  const prefixes = prefixesOf(blocks);
-  return prefixes.length === 0
-    ? [...compiled.values()]
-    : [...compiled.values(), { kind: 'prefixes', prefixes }];
+  const shared = blocksOf(blocks);
+  for (const set of shared) if (set.prefixes.length > 1) sets.want({ kind: 'blocks', set });
+  return [...compiled.values(), ...shared.map((set) => ({ kind: 'blocks', blocks: set }) as const)];
 }
 
 function numbered({ protocol, from, to }: PolicyPort): CompiledPort {

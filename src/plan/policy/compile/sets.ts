@@ -1,10 +1,10 @@
 import type { PolicyProtocol } from '../../../model/cluster/policy.ts';
 import { EVERYTHING, type Selector } from '../../../model/cluster/selector.ts';
-import type { AddressSet, PortSet } from '../compiled.ts';
+import type { AddressSet, BlockSet, PortSet } from '../compiled.ts';
 import type { Scope, Selecting } from '../select/matcher.ts';
 
 /** A set that a policy needs, and whose addresses it holds. Equal ids are equal sets, so policies share them. */
-export type WantedSet = WantedAddresses | WantedPorts | WantedNodes;
+export type WantedSet = WantedAddresses | WantedPorts | WantedNodes | WantedBlocks;
 
 /** Addresses of pods. */
 export interface WantedAddresses extends Selecting {
@@ -27,6 +27,12 @@ export interface WantedNodes {
   readonly kind: 'nodes';
   readonly set: AddressSet;
   readonly nodes: Selector;
+}
+
+/** Prefixes: what is in it, the set says itself. */
+export interface WantedBlocks {
+  readonly kind: 'blocks';
+  readonly set: BlockSet;
 }
 
 export function addressesOf(scope: Scope, pods: Selector): WantedAddresses {

@@ -51,7 +51,7 @@ export class WantedSets {
     }
     this.#sets.set(wanted.set.id, { wanted, users: 1 });
     if (wanted.kind === 'nodes') this.#ofNodes.add(wanted);
-    else this.#ofPods.add(wanted);
+    else if (wanted.kind !== 'blocks') this.#ofPods.add(wanted);
     this.#touchAll(wanted);
   }
 
@@ -61,7 +61,7 @@ export class WantedSets {
     const { wanted } = present;
     this.#sets.delete(id);
     if (wanted.kind === 'nodes') this.#ofNodes.remove(wanted);
-    else this.#ofPods.remove(wanted);
+    else if (wanted.kind !== 'blocks') this.#ofPods.remove(wanted);
     this.#touchAll(wanted);
   }
 
@@ -87,6 +87,7 @@ export class WantedSets {
 
   #touchAll(wanted: WantedSet): void {
     this.#touch(`set/${wanted.set.id}`);
+    if (wanted.kind === 'blocks') return;
     if (wanted.kind === 'nodes') {
       for (const { name, labels } of this.#nodes.values())
         if (matches(wanted.nodes, labels)) this.#touch(`node/${name}`);

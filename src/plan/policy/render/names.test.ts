@@ -2,7 +2,15 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { Selection } from '../compiled.ts';
-import { addressSet, isPolicyRow, policyChain, portSet, selectionChain, tierChain } from './names.ts';
+import {
+  addressSet,
+  blockSet,
+  isPolicyRow,
+  policyChain,
+  portSet,
+  selectionChain,
+  tierChain,
+} from './names.ts';
 
 /** What nft's scanner takes as one word, and what the kernel has room for. */
 const WORD = /^[a-z][A-Za-z0-9/_.-]{0,254}$/;
@@ -35,6 +43,15 @@ test('names can be read', () => {
   ]);
   assert.equal(portSet('http/TCP of x: app=web', 'ipv6'), 'ports/http/TCP_of_x/app_is_web-v6');
   assert.equal(portSet('http/TCP here', 'ipv6'), 'ports/http/TCP_here_-v6');
+  const blocks = (text: string, family: 'ipv4' | 'ipv6') => blockSet({ id: '', text, family, prefixes: [] });
+  assert.equal(
+    blocks('10.0.0.0/8 except 10.1.0.0/16 10.2.0.0/16, 192.168.0.0/16', 'ipv4'),
+    'blocks/10.0.0.0/8_except_10.1.0.0/16_10.2.0.0/16_and_192.168.0.0/16-v4',
+  );
+  const v6 = blocks('2001:db8::/32 except 2001:db8:1::/48', 'ipv6');
+  assert.equal(v6, 'blocks/2001-db8--/32_except_2001-db8-1--/48-v6');
+  assert.match(v6, WORD);
+  assert.ok(isPolicyRow(v6));
   assert.equal(policyChain('x/allow-web', 'egress'), 'policy/x/allow-web/egress');
   assert.equal(
     tierChain({ direction: 'egress', tier: 'admin', policies: ['one', 'two'] }),

@@ -5,11 +5,11 @@
 import type { Direction } from '../../../model/cluster/policy.ts';
 import type { Family } from '../../../model/net/ip.ts';
 import { sha256 } from '../../../model/sha256.ts';
-import type { CompiledPolicy, Selection, Tier } from '../compiled.ts';
+import type { BlockSet, CompiledPolicy, Selection, Tier } from '../compiled.ts';
 
 /** Whether a chain, set or map of this name is one of policy's. */
 export function isPolicyRow(name: string): boolean {
-  return /^(policy|cluster-policy|peers|ports|ended|egress|ingress)[-/]/.test(name);
+  return /^(policy|cluster-policy|peers|blocks|ports|ended|egress|ingress)[-/]/.test(name);
 }
 
 const short = (family: Family): string => (family === 'ipv4' ? 'v4' : 'v6');
@@ -84,9 +84,11 @@ function remembered(chain: Selection | Tier, make: () => string): string {
 export const addressSet = (id: string, family: Family): string => named('peers', id, family);
 /** `ports/http/TCP_of_x/app_is_web-v4` for the id `http/TCP of x: app=web`. */
 export const portSet = (id: string, family: Family): string => named('ports', id, family);
-/** Prefixes of a rule, where there are several. */
-export const blockSet = (scope: string, family: Family): string =>
-  `${bounded(`${scope}/blocks`)}-${short(family)}`;
+/** `blocks/10.0.0.0/8_except_10.1.0.0/16-v4`, `blocks/2001-db8--/32_except_2001-db8-1--/48-v6`; several are joined by `_and_`. */
+export function blockSet({ text, family }: BlockSet): string {
+  const spelled = text.replaceAll(', ', '_and_').replaceAll(' ', '_').replaceAll(':', '-');
+  return `${bounded(`blocks/${spelled}`)}-${short(family)}`;
+}
 /** Ports of a rule, where there are several. */
 export const rulePortSet = (scope: string): string => bounded(`${scope}/ports`);
 

@@ -3,10 +3,11 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { CONFIG } from '../../../../test/support/plan-worlds.ts';
 import type { Direction, PolicyProtocol } from '../../../model/cluster/policy.ts';
-import { type Cidr, cidr, contains } from '../../../model/net/cidr.ts';
+import { cidr, contains } from '../../../model/net/cidr.ts';
 import type { Ip } from '../../../model/net/ip.ts';
 import type { Row } from '../../../model/rows/row.ts';
 import { type Packet, tableView, walkPacket } from '../../nft/walk/packets.ts';
+import { blocksOf } from '../compile/blocks.ts';
 import type {
   CompiledPeer,
   CompiledPolicy,
@@ -20,6 +21,7 @@ import {
   addressElement,
   addressSetRows,
   baseRows,
+  blockSetRows,
   dispatchRows,
   policyRows,
   portElement,
@@ -67,7 +69,7 @@ function judge(
       rule.peers.some((each) =>
         each.kind === 'set'
           ? ADDRESSES[each.set]?.includes(far)
-          : each.prefixes.some((prefix: Cidr) => contains(prefix, far)),
+          : each.blocks.prefixes.some((prefix) => contains(prefix, far)),
       );
     const match = (each: CompiledPort) =>
       'set' in each
@@ -97,7 +99,9 @@ const peers: fc.Arbitrary<CompiledRule['peers']> = fc.oneof(
     .tuple(fc.subarray(Object.keys(ADDRESSES)), fc.subarray(PREFIXES))
     .map(([sets, prefixes]) => [
       ...sets.map((set): CompiledPeer => ({ kind: 'set', set })),
-      ...(prefixes.length > 0 ? [{ kind: 'prefixes', prefixes } as const] : []),
+      ...blocksOf(prefixes.map((cidr) => ({ cidr, except: [] }))).map(
+        (blocks): CompiledPeer => ({ kind: 'blocks', blocks }),
+      ),
     ]),
 );
 const protocol = fc.constantFrom<PolicyProtocol>('TCP', 'UDP', 'SCTP');
@@ -172,12 +176,21 @@ function rowsFor(one: Case): readonly Row[] {
       ...portSetRows({ id, text: id }),
       ...who.flatMap(([ip, protocol, port]) => portElement({ id, text: id }, ip, protocol, port, id)),
     ]),
+    ...blockSetsOf([...one.admin, ...one.policies, ...one.baseline]),
     ...one.policies.flatMap((policy) => policyRows(policy, settings)),
     ...(one.admin.length > 0 ? tierRows(direction, 'admin', one.admin, settings) : []),
     ...(selection.baseline.length > 0 ? tierRows(direction, 'baseline', one.baseline, settings) : []),
     ...(decides ? selectionRows(selection) : []),
     ...dispatchRows(pod),
   ];
+}
+
+function blockSetsOf(policies: readonly CompiledPolicy[]): readonly Row[] {
+  const peers = policies.flatMap(({ rules }) => rules.flatMap(({ peers }) => (peers === 'any' ? [] : peers)));
+  const sets = new Map(
+    peers.flatMap((peer) => (peer.kind === 'blocks' ? [[peer.blocks.id, peer.blocks]] : [])),
+  );
+  return [...sets.values()].filter(({ prefixes }) => prefixes.length > 1).flatMap(blockSetRows);
 }
 
 test('rules say what the policies say, for every peer, protocol and port', () => {
@@ -241,9 +254,13 @@ test('many peers and many ports are sums and not products', () => {
     { length: 100 },
     (_, i) => ({ protocol: 'TCP', from: 10 * i, to: 10 * i + 5 }) as const,
   );
-  const prefixes = Array.from({ length: 200 }, (_, i) => cidr(`10.${i}.0.0/16`));
+  const blocks = blocksOf(
+    Array.from({ length: 200 }, (_, i) => ({ cidr: cidr(`10.${i}.0.0/24`), except: [] })),
+  );
   const rows = policyRows(
-    policy([{ peers: [...many, { kind: 'prefixes', prefixes }], ports: numbers }]),
+    policy([
+      { peers: [...many, ...blocks.map((blocks) => ({ kind: 'blocks', blocks }) as const)], ports: numbers },
+    ]),
     settings,
   );
   assert.equal(rulesIn(rows), 2 * 25 + 1);

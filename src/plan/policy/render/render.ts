@@ -10,12 +10,13 @@ import { FAMILIES, familyOf, type Ip } from '../../../model/net/ip.ts';
 import type { NftVerdict } from '../../../model/rows/nft.ts';
 import type { Row, RowRef } from '../../../model/rows/row.ts';
 import type { UnitPlan } from '../../planner.ts';
-import type { AddressSet, CompiledPolicy, LocalPod, PortSet, Selection } from '../compiled.ts';
+import type { AddressSet, BlockSet, CompiledPolicy, LocalPod, PortSet, Selection } from '../compiled.ts';
 import { baseChains, dispatchRows as dispatchChains, endedRows } from './base.ts';
 import { deniedRows } from './denied.ts';
 import {
   addressSet,
   adminMap,
+  blockSet,
   dispatchMap,
   policyChain,
   portSet,
@@ -24,7 +25,7 @@ import {
 } from './names.ts';
 import { PROTOCOLS } from './ports.ts';
 import { ALLOWS_NOTHING } from './refused.ts';
-import { addressType, chainRef, chainRow, elementRow, setRow } from './rows.ts';
+import { addressType, chainRef, chainRow, elementRow, prefixText, setRow } from './rows.ts';
 import { policyRules } from './rules.ts';
 import { selectionRow, tierChains } from './selection.ts';
 import { comment } from './words.ts';
@@ -73,7 +74,17 @@ export function portElement(
   return [elementRow(why, portSet(id, familyOf(ip)), [ip, PROTOCOLS[protocol], `${port}`])];
 }
 
-/** Chain and interval sets of a NetworkPolicy in one direction. */
+/** The set and what is in it; only for blocks of several prefixes. */
+export function blockSetRows(blocks: BlockSet): readonly Row[] {
+  const { text, family, prefixes } = blocks;
+  const set = blockSet(blocks);
+  return [
+    setRow(text, set, [addressType(family)], { interval: true }),
+    ...prefixes.map((prefix) => elementRow(text, set, [prefixText(prefix)])),
+  ];
+}
+
+/** Chain and sets of ports of a NetworkPolicy in one direction. */
 export function policyRows(policy: CompiledPolicy, settings: Config['policy']): readonly Row[] {
   const { rules, rows } = policyRules(policy, settings);
   const { name, direction } = policy;

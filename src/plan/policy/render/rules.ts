@@ -36,17 +36,17 @@ function ruleRules(
   settings: Config['policy'],
 ): Rendered {
   const text = ruleComment(policy, compiled);
-  const peers = peerMatches(compiled, policy.direction, scope, text);
-  const ports = portMatches(compiled, scope, text, peers.matches.length);
+  const peers = peerMatches(compiled, policy.direction);
+  const ports = portMatches(compiled, scope, text, peers.length);
   const action = actionOf(policy, compiled);
-  const rules = peers.matches.flatMap((peer) =>
+  const rules = peers.flatMap((peer) =>
     ports.matches
       .filter((port) => peer.family === undefined || port.family === undefined || peer.family === port.family)
       .map((port) => rule([...peer.parts, ...port.parts, action], text)),
   );
   if (rules.length === 0) return { rules, rows: [] };
   const denied = compiled.action === 'deny' ? [denyRuleRow(policy, compiled, settings)] : [];
-  return { rules, rows: [...peers.rows, ...ports.rows, ...denied] };
+  return { rules, rows: [...ports.rows, ...denied] };
 }
 
 function actionOf(policy: CompiledPolicy, { action, index }: CompiledRule): Part {
