@@ -9,7 +9,7 @@ export const denials: Command = {
   summary:
     'Packets that policies denied on this node, or would have denied in audit mode: which policy, pods, port.',
   details: () =>
-    'The kernel tells up to policy.logRate packets a second of each policy verdict; equal ones within 10 s are one line with a count.',
+    'The kernel tells up to policy.logRate packets a second of each chain that denies, and of all together as many new ones are shown; equal ones within 10 s are one line with a count.',
   flags: [
     { name: 'follow', short: 'f', doc: 'Go on and print new ones as they come.' },
     {

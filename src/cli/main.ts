@@ -1,14 +1,15 @@
 import { describe, FairleadError } from '../model/errors.ts';
 import { didYouMean } from '../sources/config/nearest.ts';
-import { type Command, EXIT } from './command.ts';
+import { EXIT } from './command.ts';
 import { COMMANDS, runLab } from './commands.ts';
-import { flagsHelp, parseFlags } from './flags.ts';
+import { parseFlags } from './flags.ts';
+import { helpOf, overview } from './help.ts';
 
 /** The program: finds the command and says what went wrong in one place. */
 async function main(argv: readonly string[]): Promise<number> {
   const [name, ...rest] = argv;
   if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
-    process.stdout.write(`${overview()}\n`);
+    process.stdout.write(`${overview(COMMANDS)}\n`);
     return name === undefined ? EXIT.usage : EXIT.done;
   }
   if (name === 'lab') return runLab(rest);
@@ -22,33 +23,6 @@ async function main(argv: readonly string[]): Promise<number> {
     return EXIT.done;
   }
   return command.run(parseFlags(rest, command.flags, command.positionals));
-}
-
-function overview(): string {
-  const lines = COMMANDS.map((c) => `  ${`${c.name} ${c.arguments ?? ''}`.padEnd(16)}${c.summary}`);
-  return [
-    'Fairlead: Kubernetes networking on every node.',
-    '',
-    'Usage: fairlead COMMAND [FLAGS]',
-    '',
-    ...lines,
-    `  ${'lab …'.padEnd(16)}A whole cluster in network namespaces (fairlead lab --help).`,
-    '',
-    'fairlead COMMAND --help tells more. Exit codes: 0 done, 1 could not, 2 wrong usage or settings, 3 done but not all is well, 4 the agent does not answer.',
-  ].join('\n');
-}
-
-function helpOf(command: Command): string {
-  const details = command.details?.();
-  // The agent's flags are its settings, told in full in the details.
-  const flags = command.name === 'agent' ? '' : `\nFlags:\n${flagsHelp(command.flags)}`;
-  return [
-    `Usage: fairlead ${command.name} ${command.arguments ? `${command.arguments} ` : ''}[FLAGS]`,
-    '',
-    command.summary,
-    ...(details ? ['', details] : []),
-    flags,
-  ].join('\n');
 }
 
 function exitCodeOf(error: unknown): number {

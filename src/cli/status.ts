@@ -74,9 +74,15 @@ function targets(status: Status): string {
       t.done === t.wanted ? paint('green', String(t.done)) : String(t.done),
       t.waiting > 0 ? paint('yellow', String(t.waiting)) : '0',
       t.failed > 0 ? paint('red', String(t.failed)) : '0',
-      String(t.extra),
+      toRemove(t),
     ]),
   );
+}
+
+/** What nothing asks for is on its way out, unless a source is away: then it stays, and the lines below say why. */
+function toRemove({ extra, rows }: TargetStatus): string {
+  if (extra === 0) return '0';
+  return paint('yellow', rows.some((row) => row.state === 'held') ? `${extra} held` : String(extra));
 }
 
 function pairs(status: Status): string {

@@ -2,7 +2,9 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import type { Denial, Status } from '../model/api.ts';
+import { COMMANDS } from './commands.ts';
 import { denialLine, denialsText } from './denials.ts';
+import { overview } from './help.ts';
 import { driftText, planText, whyText } from './reports.ts';
 import { statusText } from './status.ts';
 import { span, table } from './table.ts';
@@ -105,6 +107,7 @@ it('status says once why removals are held', () => {
     NOW,
   );
   assert.match(text, /^Node n1: degraded, agent/);
+  assert.match(text, /^3 +route +0 +0 +0 +0 +2 held$/m);
   assert.equal(
     text.match(/^route 10\.1\.\d\.0\/24 +held +ours, and nothing asks for it$/gm)?.length,
     2,
@@ -112,6 +115,14 @@ it('status says once why removals are held', () => {
   );
   assert.equal(text.match(/source nodes is away/g)?.length, 1);
   assert.match(text, /\n\nheld: nothing is removed, because source nodes is away$/);
+});
+
+it('the overview has a column of commands and one of what they do', () => {
+  const lines = overview(COMMANDS)
+    .split('\n')
+    .slice(4, 4 + COMMANDS.length + 1);
+  const columns = new Set(lines.map((line) => line.search(/(?<=\S {2,})[A-Z]/)));
+  assert.deepEqual([...columns], [lines[0]?.indexOf('Run the agent')], lines.join('\n'));
 });
 
 it('status says first what is not well', () => {
