@@ -408,7 +408,7 @@ test('a policy with problems that selects a pod of this node is named; others ar
   assert.deepEqual(
     engine.problems().map(({ object, message }) => `${object}: ${message}`),
     [
-      'ClusterNetworkPolicy c: spec.ingress[0].from[0]: unknown peer; it is closed: what cannot be understood allows nothing',
+      'ClusterNetworkPolicy c: spec.ingress[0].from[0]: unknown peer',
       `NetworkPolicy x/p: ${problems[0]}; it is closed: what cannot be understood allows nothing`,
     ],
   );

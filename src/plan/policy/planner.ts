@@ -114,9 +114,13 @@ function planNetworkPolicy(name: string, index: PolicyIndex, config: Config): Un
   if (!used) return nothing;
   const { ingress, egress } = used.compiled;
   const rows = [ingress, egress].flatMap((policy) => (policy ? policyRows(policy, config.policy) : []));
-  return { rows, problems: problemsOf(`NetworkPolicy ${name}`, used.problems) };
+  const closed = used.problems.map(
+    (problem) => `${problem}; it is closed: what cannot be understood allows nothing`,
+  );
+  return { rows, problems: problemsOf(`NetworkPolicy ${name}`, closed) };
 }
 
+/** Its problems say themselves what becomes of each rule. */
 function planClusterPolicy(name: string, index: PolicyIndex): UnitPlan {
   return {
     rows: [],
@@ -127,7 +131,7 @@ function planClusterPolicy(name: string, index: PolicyIndex): UnitPlan {
 function problemsOf(object: string, problems: readonly string[]): readonly Problem[] {
   return problems.map((message) => ({
     object,
-    message: `${message}; it is closed: what cannot be understood allows nothing`,
+    message,
     hint: 'correct the field and apply the policy again',
   }));
 }
