@@ -12,16 +12,12 @@ export interface Field {
 
 /** `ip saddr`, `ip6 saddr` */
 export function saddr(family: Family): Field {
-  return family === 'ipv4'
-    ? header('ipv4_addr', ['ipv4'], 'network', 12, 4)
-    : header('ipv6_addr', ['ipv6'], 'network', 8, 16);
+  return SADDR[family];
 }
 
 /** `ip daddr`, `ip6 daddr` */
 export function daddr(family: Family): Field {
-  return family === 'ipv4'
-    ? header('ipv4_addr', ['ipv4'], 'network', 16, 4)
-    : header('ipv6_addr', ['ipv6'], 'network', 24, 16);
+  return DADDR[family];
 }
 
 /** `tcp sport`; `th sport` for whatever transport has ports. */
@@ -52,6 +48,15 @@ export function ctAddress(direction: 'original' | 'reply', end: 'src' | 'dst', f
 export function ctPort(direction: 'original' | 'reply', end: 'src' | 'dst'): Field {
   return ct('inet_service', `proto-${end}`, direction);
 }
+
+const SADDR: Readonly<Record<Family, Field>> = {
+  ipv4: header('ipv4_addr', ['ipv4'], 'network', 12, 4),
+  ipv6: header('ipv6_addr', ['ipv6'], 'network', 8, 16),
+};
+const DADDR: Readonly<Record<Family, Field>> = {
+  ipv4: header('ipv4_addr', ['ipv4'], 'network', 16, 4),
+  ipv6: header('ipv6_addr', ['ipv6'], 'network', 24, 16),
+};
 
 function header(
   type: NftType,

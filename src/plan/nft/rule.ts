@@ -21,14 +21,14 @@ export interface Part {
 export const FIRST_REGISTER = 8;
 
 /** Each header by the key of `meta` that tells it, and its value there. */
-const TOLD_BY: Readonly<Record<Header, readonly [key: 'nfproto' | 'l4proto', data: string]>> = {
-  ipv4: ['nfproto', '02'],
-  ipv6: ['nfproto', '0a'],
-  tcp: ['l4proto', '06'],
-  udp: ['l4proto', '11'],
-  sctp: ['l4proto', '84'],
-  icmp: ['l4proto', '01'],
-  icmpv6: ['l4proto', '3a'],
+const HAS: Readonly<Record<Header, Part>> = {
+  ipv4: told('ipv4', 'nfproto', '02'),
+  ipv6: told('ipv6', 'nfproto', '0a'),
+  tcp: told('tcp', 'l4proto', '06'),
+  udp: told('udp', 'l4proto', '11'),
+  sctp: told('sctp', 'l4proto', '84'),
+  icmp: told('icmp', 'l4proto', '01'),
+  icmpv6: told('icmpv6', 'l4proto', '3a'),
 };
 
 export function rule(parts: readonly Part[], comment?: string): NftRule {
@@ -48,7 +48,10 @@ export function rule(parts: readonly Part[], comment?: string): NftRule {
 
 /** `meta nfproto ipv4`, `meta l4proto tcp` */
 export function has(header: Header): Part {
-  const [key, data] = TOLD_BY[header];
+  return HAS[header];
+}
+
+function told(header: Header, key: 'nfproto' | 'l4proto', data: string): Part {
   const sreg = FIRST_REGISTER;
   return {
     exprs: [

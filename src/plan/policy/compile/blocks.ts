@@ -1,4 +1,5 @@
 import type { BlockPeer } from '../../../model/cluster/policy.ts';
+import { Memo } from '../../../model/memo.ts';
 import { type Cidr, splitPrefix } from '../../../model/net/cidr.ts';
 import { FAMILIES, type Family, familyOf, ipBytes, ipFromBytes } from '../../../model/net/ip.ts';
 import type { BlockSet } from '../compiled.ts';
@@ -21,19 +22,14 @@ type Block = Pick<BlockPeer, 'cidr' | 'except'>;
  */
 export function blocksOf(blocks: readonly Block[]): readonly BlockSet[] {
   if (blocks.length === 0) return NONE;
-  const text = wordsOf(blocks);
-  const known = KNOWN.get(text);
-  if (known) return known;
-  const sets = FAMILIES.map((family) => compute(blocks, family)).filter((set) => set !== undefined);
-  if (KNOWN.size >= MOST) KNOWN.clear();
-  KNOWN.set(text, sets);
-  return sets;
+  return KNOWN.get(wordsOf(blocks), () =>
+    FAMILIES.map((family) => compute(blocks, family)).filter((set) => set !== undefined),
+  );
 }
 
 const NONE: readonly BlockSet[] = [];
-/** Everything outside private networks, and the like: many policies say the same. A function of the text alone, up to a limit. */
-const KNOWN = new Map<string, readonly BlockSet[]>();
-const MOST = 1_000;
+/** Everything outside private networks, and the like: many policies say the same. */
+const KNOWN = new Memo<readonly BlockSet[]>(1_000);
 
 /** `10.0.0.0/8 except 10.1.0.0/16 10.2.0.0/16, 192.168.0.0/16`: in no order of its own, and each once. */
 function wordsOf(blocks: readonly Block[]): string {

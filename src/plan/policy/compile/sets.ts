@@ -1,5 +1,6 @@
 import type { PolicyProtocol } from '../../../model/cluster/policy.ts';
 import { EVERYTHING, type Selector } from '../../../model/cluster/selector.ts';
+import { Memo } from '../../../model/memo.ts';
 import type { AddressSet, BlockSet, PortSet } from '../compiled.ts';
 import type { Scope, Selecting } from '../select/matcher.ts';
 
@@ -35,23 +36,44 @@ export interface WantedBlocks {
   readonly set: BlockSet;
 }
 
+/** By id: thousands of policies name the same. */
+const ADDRESSES = new Memo<WantedAddresses>(10_000);
+const PORTS = new Memo<WantedPorts>(10_000);
+
 export function addressesOf(scope: Scope, pods: Selector): WantedAddresses {
-  return { kind: 'addresses', scope, pods, set: { id: idOf(scope, pods), text: textOf(scope, pods) } };
+  const id = idOf(scope, pods);
+  return ADDRESSES.get(id, () => ({
+    kind: 'addresses',
+    scope,
+    pods,
+    set: { id, text: textOf(scope, pods) },
+  }));
 }
 
 /** Destinations of egress: pods that `scope` and `pods` select and that have the port. */
 export function portsOf(scope: Scope, pods: Selector, name: string, protocol: PolicyProtocol): WantedPorts {
-  const set = {
-    id: `${name}/${protocol} of ${idOf(scope, pods)}`,
-    text: `port ${name}/${protocol} of ${textOf(scope, pods)}`,
-  };
-  return { kind: 'ports', scope, pods, name, protocol, here: false, set };
+  const id = `${name}/${protocol} of ${idOf(scope, pods)}`;
+  return PORTS.get(id, () => {
+    const text = `port ${name}/${protocol} of ${textOf(scope, pods)}`;
+    return { kind: 'ports', scope, pods, name, protocol, here: false, set: { id, text } };
+  });
 }
 
 /** Destinations of ingress: pods of this node that have the port. */
 export function portsHere(name: string, protocol: PolicyProtocol): WantedPorts {
-  const set = { id: `${name}/${protocol} here`, text: `port ${name}/${protocol} of this node's pods` };
-  return { kind: 'ports', scope: EVERYTHING, pods: EVERYTHING, name, protocol, here: true, set };
+  const id = `${name}/${protocol} here`;
+  return PORTS.get(id, () => {
+    const text = `port ${name}/${protocol} of this node's pods`;
+    return {
+      kind: 'ports',
+      scope: EVERYTHING,
+      pods: EVERYTHING,
+      name,
+      protocol,
+      here: true,
+      set: { id, text },
+    };
+  });
 }
 
 export function nodesOf(nodes: Selector): WantedNodes {

@@ -3,6 +3,7 @@
  * have neither `/` nor `_` nor capitals, so these divide.
  */
 import type { Direction } from '../../../model/cluster/policy.ts';
+import { Memo } from '../../../model/memo.ts';
 import type { Family } from '../../../model/net/ip.ts';
 import { sha256 } from '../../../model/sha256.ts';
 import type { BlockSet, CompiledPolicy, Selection, Tier } from '../compiled.ts';
@@ -92,19 +93,14 @@ export function blockSet({ text, family }: BlockSet): string {
 /** Ports of a rule, where there are several. */
 export const rulePortSet = (scope: string): string => bounded(`${scope}/ports`);
 
-/** Names that were asked for, up to a limit; a function of the id alone. */
-const KNOWN = new Map<string, Readonly<Record<Family, string>>>();
-const MOST = 50_000;
+const NAMED = new Memo<Readonly<Record<Family, string>>>(50_000);
 
 function named(kind: 'peers' | 'ports', id: string, family: Family): string {
-  const key = `${kind} ${id}`;
-  const known = KNOWN.get(key);
-  if (known) return known[family];
-  const base = bounded(`${kind}/${spelled(id)}`);
-  const fresh = { ipv4: `${base}-v4`, ipv6: `${base}-v6` };
-  if (KNOWN.size >= MOST) KNOWN.clear();
-  KNOWN.set(key, fresh);
-  return fresh[family];
+  const names = NAMED.get(`${kind} ${id}`, () => {
+    const base = bounded(`${kind}/${spelled(id)}`);
+    return { ipv4: `${base}-v4`, ipv6: `${base}-v6` };
+  });
+  return names[family];
 }
 
 /** What follows a `_` tells what it stands for: words are followed by another `_`, other characters are two capital hexadecimal digits. */
@@ -142,17 +138,13 @@ function hexadecimal(character: string): string {
 
 const LONGEST = 200;
 const DIGITS = 32;
-/** Long names and what became of them, up to a limit; a function of the name alone. */
-const SHORTENED = new Map<string, string>();
-const MOST_SHORTENED = 1_000;
+const SHORTENED = new Memo<string>(1_000);
 
 /** A name that fits; one that does not keeps its beginning and ends in a digest of the whole. */
 function bounded(name: string): string {
   if (name.length <= LONGEST) return name;
-  const known = SHORTENED.get(name);
-  if (known !== undefined) return known;
-  const fresh = `${name.slice(0, LONGEST - DIGITS - 2)}_.${sha256(name).slice(0, DIGITS)}`;
-  if (SHORTENED.size >= MOST_SHORTENED) SHORTENED.clear();
-  SHORTENED.set(name, fresh);
-  return fresh;
+  return SHORTENED.get(
+    name,
+    () => `${name.slice(0, LONGEST - DIGITS - 2)}_.${sha256(name).slice(0, DIGITS)}`,
+  );
 }

@@ -1,4 +1,5 @@
 import type { Direction } from '../../../model/cluster/policy.ts';
+import { Memo } from '../../../model/memo.ts';
 import { FAMILIES, type Family } from '../../../model/net/ip.ts';
 import { daddr, saddr } from '../../nft/field.ts';
 import { inSet, is } from '../../nft/match.ts';
@@ -25,12 +26,23 @@ const ANYBODY: readonly Match[] = [{ parts: [] }];
 /** The other end of the packet: its source where we look at what comes in, its destination where we look at what goes out. */
 export function peerMatches({ peers }: CompiledRule, direction: Direction): readonly Match[] {
   if (peers === 'any') return ANYBODY;
-  const end = direction === 'ingress' ? saddr : daddr;
   return peers.flatMap((peer) => {
-    if (peer.kind === 'blocks') return [blockMatch(peer.blocks, end)];
-    return FAMILIES.map((family) => ({ parts: [inSet(end(family), addressSet(peer.set, family))], family }));
+    const id = peer.kind === 'set' ? peer.set : `${peer.blocks.family} ${peer.blocks.id}`;
+    return KNOWN[direction].get(id, () => {
+      const end = direction === 'ingress' ? saddr : daddr;
+      if (peer.kind === 'blocks') return [blockMatch(peer.blocks, end)];
+      return FAMILIES.map((family) => ({
+        parts: [inSet(end(family), addressSet(peer.set, family))],
+        family,
+      }));
+    });
   });
 }
+
+const KNOWN: Readonly<Record<Direction, Memo<readonly Match[]>>> = {
+  ingress: new Memo(10_000),
+  egress: new Memo(10_000),
+};
 
 /** One prefix stands in the rule, several in a set of ranges. */
 function blockMatch(blocks: BlockSet, end: typeof saddr): Match {

@@ -1,4 +1,5 @@
 import type { PolicyProtocol } from '../../../model/cluster/policy.ts';
+import { Memo } from '../../../model/memo.ts';
 import { FAMILIES } from '../../../model/net/ip.ts';
 import { daddr, dport, l4proto } from '../../nft/field.ts';
 import { inSet, is } from '../../nft/match.ts';
@@ -42,18 +43,26 @@ export function portMatches({ ports }: CompiledRule, scope: string, text: string
 }
 
 /** Destinations that have a port of that name, with its number. */
-function namedMatches(set: string): Match[] {
-  return FAMILIES.map((family) => ({
-    parts: [inSet([daddr(family), l4proto, dport('th')], portSet(set, family))],
-    family,
-  }));
+function namedMatches(set: string): readonly Match[] {
+  return NAMED.get(set, () =>
+    FAMILIES.map((family) => ({
+      parts: [inSet([daddr(family), l4proto, dport('th')], portSet(set, family))],
+      family,
+    })),
+  );
 }
 
 function inline(range: PortRange): Match {
-  const protocol = PROTOCOLS[range.protocol];
-  const whole = range.from === 0 && range.to === LAST_PORT;
-  return { parts: [whole ? has(protocol) : is(dport(protocol), rangeText(range))] };
+  const text = rangeText(range);
+  return INLINE.get(`${range.protocol} ${text}`, () => {
+    const protocol = PROTOCOLS[range.protocol];
+    const whole = range.from === 0 && range.to === LAST_PORT;
+    return { parts: [whole ? has(protocol) : is(dport(protocol), text)] };
+  });
 }
+
+const NAMED = new Memo<readonly Match[]>(10_000);
+const INLINE = new Memo<Match>(10_000);
 
 function rangeText({ from, to }: PortRange): string {
   return from === to ? `${from}` : `${from}-${to}`;

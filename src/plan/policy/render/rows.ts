@@ -1,3 +1,4 @@
+import { Memo } from '../../../model/memo.ts';
 import type { Family } from '../../../model/net/ip.ts';
 import {
   type NftChain,
@@ -16,7 +17,8 @@ import { comment } from './words.ts';
 export type NftRow = RowOf<'nft'>;
 
 export const chainRef = (name: string): RowRef => ({ target: 'nft', key: nftChainKey(name) });
-const setRef = (name: string): RowRef => ({ target: 'nft', key: nftSetKey(name) });
+const setRef = (name: string): RowRef => SET_REFS.get(name, () => ({ target: 'nft', key: nftSetKey(name) }));
+const SET_REFS = new Memo<RowRef>(50_000);
 
 /** A chain that needs all that it refers to, so that whoever waits for it waits for the whole. */
 export function chainRow(
