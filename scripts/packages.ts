@@ -10,10 +10,21 @@ const PROOF: Readonly<Record<string, readonly string[]>> = {
   'util-linux': ['/usr/bin/unshare'],
   'containernetworking-plugins': ['/usr/lib/cni/bridge', '/opt/cni/bin/bridge'],
   binutils: ['/usr/bin/strip'],
+  gcc: ['/usr/bin/gcc'],
+  'libc6-dev': ['/usr/include/stdio.h'],
+  make: ['/usr/bin/make'],
+  flex: ['/usr/bin/flex'],
+  bison: ['/usr/bin/bison'],
+  bc: ['/usr/bin/bc'],
+  'xz-utils': ['/usr/bin/xz'],
+  'linux-source-6.12': ['/usr/src/linux-source-6.12.tar.xz'],
+  ipvsadm: ['/usr/sbin/ipvsadm', '/sbin/ipvsadm'],
 };
 
 export const LAB_PACKAGES = ['iproute2', 'nftables', 'util-linux', 'containernetworking-plugins'] as const;
 export const TEST_PACKAGES = [...LAB_PACKAGES, 'conntrack'] as const;
+/** What the tests of the vm tier use; its kernel needs more, and only while it is built (vm.ts). */
+export const VM_PACKAGES = ['ipvsadm'] as const;
 
 /** Returns the packages that are still missing afterwards: empty = all there. Prints what it does. */
 export function ensurePackages(names: readonly string[]): readonly string[] {

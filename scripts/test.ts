@@ -7,19 +7,29 @@ import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { kubeBinary } from './kube.ts';
-import { ensurePackages, TEST_PACKAGES } from './packages.ts';
+import { ensurePackages, TEST_PACKAGES, VM_PACKAGES } from './packages.ts';
+import { vmKernel } from './vm.ts';
+import { boot } from './vm-boot.ts';
 
 interface Tier {
   readonly name: string;
-  readonly files: string;
+  readonly files: string | readonly string[];
+  /** Only when it is named: too long for every run. */
+  readonly onRequest?: boolean;
   /** Each file alone in fresh namespaces of its own. */
   readonly namespaced?: boolean;
   /** Files that may run side by side; those that measure loss or boot clusters need the machine for themselves. */
   readonly parallel?: number;
   /** Ends a file whose tests have ended although something is still open. It may cut off the last verdicts of a file with very many tests. */
   readonly forceExit?: boolean;
-  /** Extra environment, or the reason why the tier cannot run here. */
-  readonly prepare?: () => { env: Record<string, string> } | { missing: string };
+  /** Extra environment and another machine, or the reason why the tier cannot run here. */
+  readonly prepare?: () => Ready | { missing: string };
+}
+
+interface Ready {
+  readonly env: Record<string, string>;
+  /** Runs a command; default: here. */
+  readonly run?: typeof run;
 }
 
 const CORES = availableParallelism();
@@ -36,6 +46,14 @@ const TIERS: readonly Tier[] = [
     forceExit: true,
     prepare: realServer,
   },
+  {
+    name: 'vm',
+    files: ['test/vm/*.test.ts', 'test/kernel/{rt-,nft-,policy-,conntrack}*.test.ts'],
+    onRequest: true,
+    namespaced: true,
+    parallel: CORES,
+    prepare: virtualMachine,
+  },
 ];
 
 interface Result {
@@ -48,7 +66,8 @@ interface Result {
 
 const wanted = process.argv.slice(2);
 const names = new Set(TIERS.map((tier) => tier.name));
-const tiers = TIERS.filter((tier) => !wanted.some((w) => names.has(w)) || wanted.includes(tier.name));
+const named = wanted.some((w) => names.has(w));
+const tiers = TIERS.filter((tier) => (named ? wanted.includes(tier.name) : !tier.onRequest));
 const only = wanted.filter((w) => !names.has(w));
 
 const missing = ensurePackages([...TEST_PACKAGES]);
@@ -63,12 +82,12 @@ report();
 
 async function runTier(tier: Tier): Promise<Result> {
   const result: Result = { tier: tier.name, passed: 0, failed: 0, skipped: [], seconds: 0 };
-  const files = globSync(tier.files).filter(
+  const files = globSync([...[tier.files].flat()]).filter(
     (file) => only.length === 0 || only.some((part) => file.includes(part)),
   );
   if (files.length === 0) return result;
   const begun = performance.now();
-  const ready = tier.prepare?.() ?? { env: {} };
+  const ready: Ready | { missing: string } = tier.prepare?.() ?? { env: {} };
   if ('missing' in ready) {
     result.skipped.push(`the whole tier: ${ready.missing}`);
     return result;
@@ -78,7 +97,7 @@ async function runTier(tier: Tier): Promise<Result> {
   const queue = groups.entries();
   const worker = async () => {
     for (const [index, group] of queue)
-      await runFiles(tier, group, join(scratch, `${tier.name}-${index}`), ready.env, result);
+      await runFiles(tier, group, join(scratch, `${tier.name}-${index}`), ready, result);
   };
   await Promise.all(Array.from({ length: tier.parallel ?? 1 }, worker));
   result.seconds = (performance.now() - begun) / 1000;
@@ -89,7 +108,7 @@ async function runFiles(
   tier: Tier,
   files: readonly string[],
   counts: string,
-  env: Record<string, string>,
+  ready: Ready,
   result: Result,
 ): Promise<void> {
   writeFileSync(counts, '');
@@ -100,9 +119,15 @@ async function runFiles(
     `--test-concurrency=${tier.parallel ?? 1}`,
   ];
   const command = [process.execPath, ...flags, ...files];
-  if (tier.namespaced) command.unshift('unshare', ...(process.getuid?.() === 0 ? ['-nm'] : ['-Urnm']));
+  // Inside a virtual machine everybody is root.
+  const root = process.getuid?.() === 0 || ready.run !== undefined;
+  if (tier.namespaced) command.unshift('unshare', root ? '-nm' : '-Urnm');
   const begun = performance.now();
-  const code = await run(command, { ...process.env, ...env, FAIRLEAD_TEST_COUNTS: counts });
+  const code = await (ready.run ?? run)(command, {
+    ...process.env,
+    ...ready.env,
+    FAIRLEAD_TEST_COUNTS: counts,
+  });
   const lines = readFileSync(counts, 'utf8').trim().split('\n').filter(Boolean);
   for (const line of lines) {
     const part = JSON.parse(line) as { passed: number; failed: number; skipped: string[] };
@@ -133,6 +158,14 @@ function run(command: readonly string[], env: NodeJS.ProcessEnv): Promise<number
 function realServer(): { env: Record<string, string> } | { missing: string } {
   const kube = kubeBinary();
   return 'missing' in kube ? kube : { env: { FAIRLEAD_KUBE: kube.path } };
+}
+
+function virtualMachine(): Ready | { missing: string } {
+  const absent = ensurePackages([...VM_PACKAGES]);
+  if (absent.length > 0) return { missing: `the Debian packages ${absent.join(', ')}` };
+  const kernel = vmKernel();
+  if ('missing' in kernel) return kernel;
+  return { env: {}, run: (command, env) => boot(kernel.path, command, env) };
 }
 
 function report(): void {
