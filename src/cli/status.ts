@@ -33,12 +33,18 @@ function headline(status: Status, now: number): string {
   return `${paint('bold', `Node ${status.node}`)}: ${paint(style, status.state)}${problems}, agent ${status.version} up ${span(status.started, now)}${mtu}`;
 }
 
+/** Sources whose objects are counted in the line about policies. */
+const COUNTED: ReadonlySet<string> = new Set(['networkPolicies', 'clusterNetworkPolicies', 'pods']);
+
 /** More names than these are counted. */
 const NAMES = 5;
 
-function policies({ policy }: Status): string {
+function policies({ policy, sources }: Status): string {
   if (!policy) return '';
   if (!policy.enabled) return `Policy: ${paint('yellow', 'not enforced')} (setting policy.enabled)`;
+  const unread = sources.find(({ name, ready, objects }) => COUNTED.has(name) && !ready && objects === 0);
+  if (unread)
+    return `Policy: ${paint('yellow', 'not known')}, because source ${unread.name} is away; the rules in the kernel stay`;
   const { networkPolicies, clusterNetworkPolicies, inForce, pods, selected, invalid } = policy;
   const all = `${networkPolicies} NetworkPolic${networkPolicies === 1 ? 'y' : 'ies'}, ${clusterNetworkPolicies} ClusterNetworkPolic${clusterNetworkPolicies === 1 ? 'y' : 'ies'}`;
   const here = `${inForce} of them here, where ${selected} of ${pods} pods ${selected === 1 ? 'is' : 'are'} selected`;

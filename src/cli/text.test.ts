@@ -178,6 +178,26 @@ it('status says which policies there are, what they select here, and which of th
   assert.equal(line({ enabled: false }), 'Policy: not enforced (setting policy.enabled)');
 });
 
+it('status counts no policies that were never read', () => {
+  const policy = {
+    enabled: true,
+    networkPolicies: 0,
+    clusterNetworkPolicies: 0,
+    inForce: 0,
+    pods: 0,
+    selected: 0,
+    invalid: [],
+  };
+  const source = { name: 'networkPolicies', ready: false, since: NOW, reason: 'no connection', objects: 0 };
+  const line = (objects: number): string | undefined =>
+    statusText({ ...STATUS, policy, sources: [{ ...source, objects }] }, NOW).split('\n\n')[1];
+  assert.equal(
+    line(0),
+    'Policy: not known, because source networkPolicies is away; the rules in the kernel stay',
+  );
+  assert.match(line(3) ?? '', /^Policy: 0 NetworkPolicies,/, 'it was read before it went away');
+});
+
 it('denials are a table, or a line each', () => {
   const denial: Denial = {
     id: 1,
