@@ -398,9 +398,9 @@ test('rules of a policy that change touch no chain of pods; those of a ClusterNe
   assert.equal(turn().units, 2, 'its problems, and the tier that two chains share');
 });
 
-test('a policy with problems that selects a pod of this node is named; others are not', () => {
+test('a policy with problems is named, also where it selects nobody; then it says so', () => {
   const problems = ['spec.ingress[0].from[0].ipBlock.cidr: "nonsense" is not a prefix'];
-  const { engine } = running({
+  const { engine, store, turn } = running({
     pods: [simple('x/a', '', '10.244.1.2')],
     netpols: [netpol('x/p', '', { ingress: [ALL], problems }), netpol('y/p', '', { ingress: [], problems })],
     cnps: [cnp('c', 'Admin', 1, { ingress: [DENY], problems: ['spec.ingress[0].from[0]: unknown peer'] })],
@@ -410,8 +410,19 @@ test('a policy with problems that selects a pod of this node is named; others ar
     [
       'ClusterNetworkPolicy c: spec.ingress[0].from[0]: unknown peer',
       `NetworkPolicy x/p: ${problems[0]}; it is closed: what cannot be understood allows nothing`,
+      `NetworkPolicy y/p: ${problems[0]} (it selects no pod of this node)`,
     ],
   );
+  const told = () => engine.problems().map(({ object, message }) => `${object}: ${message}`);
+  store.remove('pods', 'x/a');
+  store.remove('clusterNetworkPolicies', 'c');
+  store.put('networkPolicies', 'y/p', netpol('y/p', '', { ingress: [] }));
+  store.put('networkPolicies', 'y/q', netpol('y/q', '', { ingress: [], problems }));
+  turn();
+  assert.deepEqual(told(), [
+    `NetworkPolicy x/p: ${problems[0]} (it selects no pod of this node)`,
+    `NetworkPolicy y/q: ${problems[0]} (it selects no pod of this node)`,
+  ]);
 });
 
 test('without nftables nothing is planned and an operator is told; switched off, nothing at all', () => {

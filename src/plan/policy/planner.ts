@@ -22,7 +22,7 @@ import {
 } from './render/render.ts';
 
 /**
- * `base` = what is there once; `policy/NAMESPACE/NAME` = chains of a NetworkPolicy, `cluster-policy/NAME` = what is wrong with that one;
+ * `base` = what is there once; `policy/NAMESPACE/NAME` = chains of a NetworkPolicy, `cluster-policy/NAME` = what is wrong with that one (also for those that select nobody here);
  * `set/ID` = a set, without elements unless it is of blocks; `pod/NAMESPACE/NAME`, `node/NAME` = its elements of all sets; `dispatch/NAMESPACE/NAME` = which chains
  * judge a pod of this node; `chain/SELECTION`, `tier/…` = such chains, shared by the pods to which the same policies apply.
  *
@@ -88,6 +88,7 @@ function* everything(world: World): Iterable<Unit> {
   const index = policyIndex(world);
   yield 'base';
   for (const { kind, name } of index.usedPolicies()) yield unitOf(kind, name);
+  yield* index.faultyPolicies();
   for (const id of index.sets.ids()) yield `set/${id}`;
   for (const id of index.locals.chains()) yield `chain/${id}`;
   for (const id of index.locals.tiers()) yield `tier/${id}`;
@@ -110,28 +111,30 @@ function unenforced(reason: string): UnitPlan {
 }
 
 function planNetworkPolicy(name: string, index: PolicyIndex, config: Config): UnitPlan {
-  const used = index.used('network', name);
-  if (!used) return nothing;
-  const { ingress, egress } = used.compiled;
+  const { ingress, egress } = index.used('network', name)?.compiled ?? {};
   const rows = [ingress, egress].flatMap((policy) => (policy ? policyRows(policy, config.policy) : []));
-  const closed = used.problems.map(
-    (problem) => `${problem}; it is closed: what cannot be understood allows nothing`,
-  );
-  return { rows, problems: problemsOf(`NetworkPolicy ${name}`, closed) };
+  const problems = problemsOf('network', name, index, (problem) => `${problem}; ${CLOSED}`);
+  return { rows, problems };
 }
+
+const CLOSED = 'it is closed: what cannot be understood allows nothing';
 
 /** Its problems say themselves what becomes of each rule. */
 function planClusterPolicy(name: string, index: PolicyIndex): UnitPlan {
-  return {
-    rows: [],
-    problems: problemsOf(`ClusterNetworkPolicy ${name}`, index.used('cluster', name)?.problems ?? []),
-  };
+  return { rows: [], problems: problemsOf('cluster', name, index, (problem) => problem) };
 }
 
-function problemsOf(object: string, problems: readonly string[]): readonly Problem[] {
-  return problems.map((message) => ({
-    object,
-    message,
+/** Also of a policy that selects nobody here: it may select nobody anywhere, because of the problem. */
+function problemsOf(
+  kind: 'network' | 'cluster',
+  name: string,
+  index: PolicyIndex,
+  words: (problem: string) => string,
+): readonly Problem[] {
+  const here = index.used(kind, name) !== undefined;
+  return index.problems(kind, name).map((problem) => ({
+    object: `${kind === 'network' ? 'NetworkPolicy' : 'ClusterNetworkPolicy'} ${name}`,
+    message: here ? words(problem) : `${problem} (it selects no pod of this node)`,
     hint: 'correct the field and apply the policy again',
   }));
 }

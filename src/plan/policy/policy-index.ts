@@ -83,6 +83,8 @@ export class PolicyIndex {
   readonly #networkSubjects: Matcher<NetworkSubject>;
   readonly #clusterSubjects: Matcher<ClusterSubject>;
   readonly #used = new Map<Subject, Use>();
+  /** Units of the policies with problems, whoever they select. */
+  readonly #faulty = new Set<string>();
   #config: Config | undefined;
   readonly #tables: Readonly<Record<Followed, Follower>> = {
     config: { seen: () => (this.#config ? ['config'] : []), read: () => this.#readConfig() },
@@ -130,6 +132,16 @@ export class PolicyIndex {
 
   usedPolicies(): Iterable<Subject> {
     return this.#used.keys();
+  }
+
+  /** What is wrong with a policy, whether it selects a pod of this node or not. */
+  problems(kind: Subject['kind'], name: string): readonly string[] {
+    return this.used(kind, name)?.problems ?? this.#of(kind).get(name)?.policy.problems ?? [];
+  }
+
+  /** Units of the policies with problems. */
+  faultyPolicies(): Iterable<string> {
+    return this.#faulty;
   }
 
   /** Units that changes touched since the last call. */
@@ -191,6 +203,7 @@ export class PolicyIndex {
     const subjects = this.#of(kind);
     const before = subjects.get(key);
     if (before?.policy === after?.policy) return false;
+    this.#tell(unitOf(kind, key), before?.policy.problems, after?.policy.problems);
     if (before && after && samePlace(before, after)) {
       this.#revise(before, after);
       return true;
@@ -204,6 +217,12 @@ export class PolicyIndex {
       for (const pod of this.#pods.inNamespace('pods', namespaceOf(key), () => true)) pods.add(pod);
     for (const pod of pods) this.#judge(pod, kind);
     return true;
+  }
+
+  #tell(unit: string, before: readonly string[] = [], after: readonly string[] = []): void {
+    if (after.length > 0) this.#faulty.add(unit);
+    else this.#faulty.delete(unit);
+    if (before.length + after.length > 0) this.#touched.add(unit);
   }
 
   #file(subject: Subject, how: 'add' | 'remove'): void {

@@ -21,5 +21,6 @@ export function closedFrom(policies: readonly CompiledPolicy[], lengths: readonl
     start += length;
     return part;
   });
-  return { ...(policies.every(({ audit }) => audit) ? GOES_ON : DROPS), parts };
+  if (policies.every(({ audit }) => audit)) return { ...GOES_ON, parts };
+  return { ...DROPS, parts, onElements: true };
 }
