@@ -46,6 +46,8 @@ const PROBES = [
   ['udp', 8080],
   ['icmp', 0],
 ] as const;
+/** Whether the kernel takes what nft makes of `meta l4proto` beside ranges: nft 1.0.6 swaps two bytes of one, which 6.12 refuses. */
+const NFT_FITS_KERNEL = fits();
 const SILENCE = 400;
 const PATIENCE = 5000;
 const SIGNS = { allowed: '.', accepted: '.', dropped: 'X', rejected: 'R' } as const;
@@ -285,6 +287,17 @@ function packets(chain: string): number {
   return found.reduce((sum, [, count]) => sum + Number(count), 0);
 }
 
+function fits(): boolean {
+  try {
+    nft(
+      'table inet try { chain c { meta l4proto . th dport { tcp . 80-90 } accept; }; }; delete table inet try',
+    );
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 function withoutRules(row: Row, comment: RegExp): Row {
   if (row.target !== 'nft' || row.body.kind !== 'chain') return row;
   const rules = row.body.rules.filter((rule) => !comment.test(rule.comment ?? ''));
@@ -302,7 +315,7 @@ test('whatever the names and ranges: the kernel takes it, says it back as it was
     }
     assert.equal(found.size, new Set(rows.map(({ key }) => key)).size);
     const text = list('table', 'inet', 'fairlead');
-    execFileSync('nft', ['-c', '-f', '-'], { input: text, stdio: ['pipe', 'pipe', 'pipe'] });
+    readBack(text);
     nft('flush ruleset');
   }
 });
@@ -313,5 +326,12 @@ test('the table reads well, and nft reads it back', async () => {
   const golden = join(import.meta.dirname, '../support/policy-table.nft');
   if (process.env.UPDATE_GOLDEN) writeFileSync(golden, text);
   assert.equal(text, readFileSync(golden, 'utf8'), 'UPDATE_GOLDEN=1 rewrites it');
-  execFileSync('nft', ['-c', '-f', '-'], { input: text, stdio: ['pipe', 'pipe', 'pipe'] });
+  readBack(text);
 });
+
+function readBack(text: string): void {
+  const check = (input: string) =>
+    execFileSync('nft', ['-c', '-f', '-'], { input, stdio: ['pipe', 'pipe', 'pipe'] });
+  if (NFT_FITS_KERNEL) check(text);
+  else assert.throws(() => check(text), /Operation not supported/);
+}

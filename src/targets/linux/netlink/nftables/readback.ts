@@ -106,7 +106,8 @@ async function elementsIn(
 ): Promise<readonly NftElement[]> {
   let before: ReadonlySet<string> | undefined;
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
-    const replies = await nl.dump(dumpElements(set.name), elementsOf);
+    // Kernels before 6.18, which do not count, end a dump with an empty message.
+    const replies = (await nl.dump(dumpElements(set.name), elementsOf)).filter((reply) => reply.length > 0);
     const elements = readElements(set, replies.flat());
     if (set.interval) return elements;
     const byKey = new Map(elements.map((element) => [element.key.join(' . '), element]));
