@@ -37,6 +37,8 @@ export class Delta {
   readonly #moved: (key: string, action: Action | undefined) => void;
   #found = new Map<string, unknown>();
   #removals = 0;
+  /** Rows that look right and are not. */
+  readonly #spoilt = new Set<string>();
 
   /** `moved` hears of every key about which there is now something else to do than before, or nothing any more. */
   constructor(
@@ -82,6 +84,7 @@ export class Delta {
 
   /** The target did as told: this is what it has now. */
   applied(key: string, body: unknown): void {
+    this.#spoilt.delete(key);
     if (body === undefined) this.#found.delete(key);
     else this.#found.set(key, body);
     this.#judge(key, true);
@@ -89,7 +92,15 @@ export class Delta {
 
   /** The target has something else in its place: what is to be done about it has not become more urgent. */
   replaced(key: string, body: unknown): void {
+    this.#spoilt.delete(key);
     this.#found.set(key, body);
+    this.#judge(key, false);
+  }
+
+  /** What is there must be written again, though it looks as wanted. */
+  spoil(key: string): void {
+    if (!this.#found.has(key)) return;
+    this.#spoilt.add(key);
     this.#judge(key, false);
   }
 
@@ -117,6 +128,6 @@ export class Delta {
     const found = this.#found.get(key);
     if (found === undefined) return row ? 'add' : undefined;
     if (!row) return 'remove';
-    return this.#same(row.body, found) ? undefined : 'change';
+    return this.#same(row.body, found) && !this.#spoilt.has(key) ? undefined : 'change';
   }
 }

@@ -290,7 +290,7 @@ export class Keeper {
   async #apply(kind: Flight['kind'], batch: readonly Change<unknown>[], now: number): Promise<void> {
     this.#flight = { kind, since: now };
     try {
-      const outcomes = await this.target.apply(batch);
+      const outcomes = await this.target.apply(batch, (key) => this.delta.wanted.has(key));
       if (outcomes.length !== batch.length) {
         throw new FairleadError(
           'bad-outcomes',
@@ -338,6 +338,7 @@ export class Keeper {
     }
     const error = describe(outcome.error);
     if (outcome.instead !== undefined) this.delta.replaced(key, outcome.instead);
+    for (const spoilt of outcome.spoils ?? []) this.delta.spoil(spoilt);
     // What was wanted may have changed under way: then the new wish has not failed yet.
     if (this.#stillSame(change) && this.delta.todo.has(key)) this.queue.fail(key, error, now);
     // A replacement may have failed half-way, so look before the next try.

@@ -139,6 +139,36 @@ test('a row in whose place the target put something else is failed, holds nobody
   assert.equal(nft.things.get('bad'), 'open');
 });
 
+test('a row that another one spoils by failing is applied again, right as it looks, and is right again after it', async () => {
+  const { clock, nft, want, states, calls, reconciler } = rig();
+  want('nft chain=open', 'nft other=1');
+  await clock.advance(10);
+  let refused = true;
+  let told = false;
+  nft.answer = ({ key }) => {
+    if (!refused || key === 'other') return OK;
+    if (key === 'chain') {
+      nft.things.set('chain', 'closed');
+      return { ok: false, error: new Error('without element'), instead: 'closed' };
+    }
+    const spoils = told ? [] : ['chain', 'nobody'];
+    told = true;
+    return { ok: false, error: new Error('ENFILE'), spoils };
+  };
+  want('nft element=1');
+  await clock.advance(1);
+  assert.deepEqual(states(), ['nft chain failed', 'nft other done', 'nft element failed']);
+  assert.deepEqual([nft.things.get('chain'), calls.at(-1)], ['closed', 'nft: +chain']);
+  await clock.advance(10_000);
+  const tries = calls.filter((call) => call === 'nft: +chain').length;
+  assert.ok(tries >= 5 && tries <= 10, `${tries} tries in 10 s`);
+  refused = false;
+  await clock.advance(30_000);
+  assert.deepEqual(states(), ['nft chain done', 'nft other done', 'nft element done']);
+  assert.equal(nft.things.get('chain'), 'open');
+  assert.deepEqual(reconciler.drift(), []);
+});
+
 test('a transaction in which nobody is to blame fails as a whole, with backoff', async () => {
   const { clock, nft, want, status, calls } = rig();
   nft.answer = () => ({ ok: false, error: new Error('rolled back') });

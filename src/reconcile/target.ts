@@ -11,9 +11,10 @@ export interface Target<Body> {
   observe(): Promise<ReadonlyMap<string, Body>>;
   /**
    * One outcome per change, in order. Throwing means: unknown how much was done, observe again.
+   * `wants`: whether a row that failed before is still wanted.
    * With `atomic`, one failed change fails the batch; its own outcome carries the error and the others say `rolled back`.
    */
-  apply(batch: readonly Change<Body>[]): Promise<readonly Outcome[]>;
+  apply(batch: readonly Change<Body>[], wants?: (key: string) => boolean): Promise<readonly Outcome[]>;
   /** Of a target that finds what must go, whosever it is (conntrack): why this one must. Finding one is then no drift. */
   reason?(found: Body): string;
   /** Kernel notifications of changes that may not be ours. Keys may be over-reported; `unknown` asks for a full observe. */
@@ -27,10 +28,18 @@ export interface Change<Body> {
   readonly found: Body | undefined;
 }
 
-/** `instead`: what the target has now in its place, when that is neither what was wanted nor what was found. */
+/**
+ * `instead`: what the target has now in its place, when that is neither what was wanted nor what was found.
+ * `spoils`: keys of rows that are no longer right because this one failed; they are applied again, right as they look.
+ */
 export type Outcome<Body = unknown> =
   | { readonly ok: true }
-  | { readonly ok: false; readonly error: Error; readonly instead?: Body };
+  | {
+      readonly ok: false;
+      readonly error: Error;
+      readonly instead?: Body;
+      readonly spoils?: readonly string[];
+    };
 
 export interface Closer {
   close(): void;

@@ -139,3 +139,49 @@ test('rules of a ClusterNetworkPolicy: what it selects sends nothing that way an
     'outside→a XX',
   ]);
 });
+
+const REMOTE_V4 = 'set peers/_with_team_is_far_-/_all_-v4';
+const WHOLE = 'element peers/_with_team_is_far_-/_all_-v4 192.0.2.200';
+
+test('an address that the kernel refuses of those that a ClusterNetworkPolicy denies: it is closed, until the address is taken or gone', async () => {
+  const target = nftTarget(nl);
+  // The set holds one address, so that the kernel refuses a second (ENFILE).
+  const rows = policyTable({}).map(
+    (row): Row =>
+      row.target === 'nft' && row.key === REMOTE_V4 && row.body.kind === 'set'
+        ? { ...row, body: { ...row.body, size: 1 } }
+        : row,
+  );
+  assert.deepEqual(failures(await apply(rows, new Map())), []);
+  const open = ['b→outside ..', 'a→b ..', 'outside→a XX'];
+  const paths = [
+    ['b', 'outside'],
+    ['a', 'b'],
+    ['outside', 'a'],
+  ] as const;
+  assert.deepEqual(await packets(...paths), open);
+
+  const second = { kind: 'element', set: REMOTE_V4.slice(4), key: ['192.0.2.200'] } as const;
+  const add = { key: WHOLE, wanted: second, found: undefined };
+  const before = await target.observe();
+  const [refused] = await target.apply([add]);
+  assert.ok(refused && !refused.ok);
+  assert.match(refused.error.message, /\(E[A-Z]+\)$/);
+  assert.deepEqual(refused.spoils, [ADMIN]);
+  const again = await target.apply([add]);
+  assert.deepEqual(again[0]?.ok === false && again[0].spoils, [], 'said once');
+
+  const chain = rows.find(({ key }) => key === ADMIN)?.body as NftChain;
+  const [closed] = await target.apply([{ key: ADMIN, wanted: chain, found: before.get(ADMIN) }]);
+  assert.ok(closed && !closed.ok);
+  assert.match(
+    closed.error.message,
+    /^without element peers\/_with_team_is_far_-\/_all_-v4 192\.0\.2\.200: /,
+  );
+  assert.deepEqual(await packets(...paths), ['b→outside XX', 'a→b XX', 'outside→a XX']);
+
+  const found = (await target.observe()).get(ADMIN);
+  const gone = (key: string) => key !== WHOLE;
+  assert.deepEqual(await target.apply([{ key: ADMIN, wanted: chain, found }], gone), [{ ok: true }]);
+  assert.deepEqual(await packets(...paths), open);
+});

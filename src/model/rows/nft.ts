@@ -34,6 +34,8 @@ export interface NftFallback {
   readonly rules: readonly NftRule[];
   /** Where parts begin, ascending from 0; default: all rules are one. */
   readonly parts?: readonly number[];
+  /** Also when the kernel refuses an element of a set that a rule looks into: for rules by which a missing element opens something. */
+  readonly onElements?: boolean;
 }
 
 export interface NftRule {

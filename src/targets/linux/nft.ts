@@ -4,7 +4,7 @@
  * not stop the others. A refused row stays as it was, but for a chain that says what to program instead (`ifRefused`).
  */
 import { FairleadError } from '../../model/errors.ts';
-import type { NftBody } from '../../model/rows/nft.ts';
+import { type NftBody, type NftElement, nftChainKey } from '../../model/rows/nft.ts';
 import type { Change, Closer, Outcome, Target } from '../../reconcile/target.ts';
 import { isSocketError } from './netlink/addon.ts';
 import { NFNLGRP_NFTABLES } from './netlink/nftables/constants.ts';
@@ -14,6 +14,7 @@ import { readTable, rowsOf, type Snapshot } from './netlink/nftables/readback.ts
 import { NetlinkError, type NetlinkOutcome, type NetlinkTransport } from './netlink/transport.ts';
 import { DriftReader } from './nft/drift.ts';
 import { Fallbacks } from './nft/fallback.ts';
+import { Incomplete, opensWithout } from './nft/incomplete.ts';
 import { Known } from './nft/known.ts';
 import { planBatch, type Step } from './nft/plan.ts';
 
@@ -27,6 +28,7 @@ const ERESTART = 85;
 /** `nl` speaks NETLINK_NETFILTER. */
 export function nftTarget(nl: NetlinkTransport): Target<NftBody> {
   const known = new Known();
+  const incomplete = new Incomplete();
   return {
     name: 'nft',
     stage: 1,
@@ -35,9 +37,11 @@ export function nftTarget(nl: NetlinkTransport): Target<NftBody> {
     async observe() {
       const snapshot = await readTable(nl);
       known.replace(snapshot);
-      return rowsOf(snapshot);
+      const rows = rowsOf(snapshot);
+      incomplete.seen(rows);
+      return rows;
     },
-    apply: (batch) => new Transaction(nl, known, batch).run(),
+    apply: (batch, wants = () => true) => new Transaction(nl, known, incomplete, batch, wants).run(),
     watch(onDrift): Closer {
       const reader = new DriftReader(nl.port, known, onDrift);
       return nl.subscribe(
@@ -53,6 +57,8 @@ export function nftTarget(nl: NetlinkTransport): Target<NftBody> {
 class Transaction {
   readonly #nl: NetlinkTransport;
   readonly #known: Known;
+  readonly #incomplete: Incomplete;
+  readonly #wants: (key: string) => boolean;
   readonly #batch: readonly Change<NftBody>[];
   /** Decided rows; the others are still to be tried. */
   readonly #outcomes: (Outcome | undefined)[];
@@ -60,9 +66,17 @@ class Transaction {
   readonly #single = new Set<string>();
   readonly #fallbacks = new Fallbacks();
 
-  constructor(nl: NetlinkTransport, known: Known, batch: readonly Change<NftBody>[]) {
+  constructor(
+    nl: NetlinkTransport,
+    known: Known,
+    incomplete: Incomplete,
+    batch: readonly Change<NftBody>[],
+    wants: (key: string) => boolean,
+  ) {
     this.#nl = nl;
     this.#known = known;
+    this.#incomplete = incomplete;
+    this.#wants = wants;
     this.#batch = batch;
     this.#outcomes = new Array<Outcome | undefined>(batch.length).fill(undefined);
   }
@@ -72,6 +86,7 @@ class Transaction {
     if (this.#known.dormant) await this.#wake();
     for (let attempt = 1; attempt <= ATTEMPTS && this.#outcomes.includes(undefined); attempt++) {
       const snapshot = this.#replacesSet() ? await readTable(this.#nl) : undefined;
+      this.#closeIncomplete();
       this.#fallbacks.begin();
       const open = this.#open();
       const { steps, refused } = planBatch(open, this.#known, this.#single, snapshot);
@@ -79,6 +94,10 @@ class Transaction {
       if (refused.size > 0) continue; // rows that refer to them must be planned again
       if (await this.#send(steps, snapshot)) {
         this.#known.learn(open.map(([, change]) => change));
+        for (const [, { wanted, found }] of open) {
+          const body = wanted ?? found;
+          if (body?.kind === 'element') this.#incomplete.settled(body);
+        }
         return this.#outcomes.map((outcome, row) => outcome ?? this.#insteadOf(row) ?? DONE);
       }
     }
@@ -97,7 +116,24 @@ class Transaction {
   #refuse(row: number, rule: number | undefined, error: Error): void {
     const wanted = this.#batch[row]?.wanted;
     if (rule !== undefined && this.#fallbacks.refused(row, wanted, rule, error)) return;
-    this.#outcomes[row] = { ok: false, error: this.#fallbacks.get(row)?.error ?? error };
+    const failed = { ok: false, error: this.#fallbacks.get(row)?.error ?? error } as const;
+    this.#outcomes[row] =
+      wanted?.kind === 'element' ? { ...failed, spoils: this.#spoilt(wanted, error) } : failed;
+  }
+
+  /** Chains that let something through for want of this element. They are told once. */
+  #spoilt(element: NftElement, error: Error): readonly string[] {
+    if (!this.#incomplete.refused(element, error)) return [];
+    const chains = [...this.#known.chains].filter((chain) => opensWithout(chain, element.set));
+    return chains.map(({ name }) => nftChainKey(name));
+  }
+
+  #closeIncomplete(): void {
+    for (const [row, { wanted }] of this.#batch.entries()) {
+      if (wanted?.kind !== 'chain' || !wanted.ifRefused?.onElements) continue;
+      const lack = this.#incomplete.firstRule(wanted, this.#wants);
+      if (lack) this.#fallbacks.refused(row, wanted, ...lack);
+    }
   }
 
   #open(): (readonly [row: number, change: Change<NftBody>])[] {

@@ -1,5 +1,5 @@
-/** What we know of our table between two observations: the types of its sets (needed to write elements), and whether anything is left. */
-import type { NftBody, NftSet } from '../../../model/rows/nft.ts';
+/** What we know of our table between two observations: the types of its sets (needed to write elements), and its chains. */
+import type { NftBody, NftChain, NftSet } from '../../../model/rows/nft.ts';
 import type { Change } from '../../../reconcile/target.ts';
 import type { Snapshot } from '../netlink/nftables/readback.ts';
 
@@ -8,17 +8,21 @@ export class Known {
   complete = false;
   dormant = false;
   #sets = new Map<string, NftSet>();
-  #chains = new Set<string>();
+  #chains = new Map<string, NftChain>();
 
   get sets(): ReadonlyMap<string, NftSet> {
     return this.#sets;
+  }
+
+  get chains(): Iterable<NftChain> {
+    return this.#chains.values();
   }
 
   replace(snapshot: Snapshot): void {
     this.complete = true;
     this.dormant = snapshot.dormant;
     this.#sets = new Map(snapshot.sets);
-    this.#chains = new Set(snapshot.chains.keys());
+    this.#chains = new Map(snapshot.chains);
   }
 
   /** Changes that the kernel took. */
@@ -29,7 +33,7 @@ export class Known {
         if (wanted?.kind === 'set') this.#sets.set(wanted.name, wanted);
         else this.#sets.delete(body.name);
       } else if (body?.kind === 'chain') {
-        if (wanted) this.#chains.add(body.name);
+        if (wanted?.kind === 'chain') this.#chains.set(wanted.name, wanted);
         else this.#chains.delete(body.name);
       }
     }
