@@ -188,7 +188,7 @@ it('status counts no policies that were never read', () => {
     selected: 0,
     invalid: [],
   };
-  const source = { name: 'networkPolicies', ready: false, since: NOW, reason: 'no connection', objects: 0 };
+  const source = { name: 'networkPolicies', ready: false, since: NOW, reason: 'no connection' } as const;
   const line = (objects: number): string | undefined =>
     statusText({ ...STATUS, policy, sources: [{ ...source, objects }] }, NOW).split('\n\n')[1];
   assert.equal(

@@ -10,97 +10,118 @@ export interface FieldTerm {
   readonly value: string;
 }
 
-type Token = string;
-
-function tokens(source: string): Token[] {
-  return source.match(/!=|==|=|!|\(|\)|,|>|<|[^\s!=(),<>]+/g) ?? [];
-}
-
-const oneOf = ['in', 'notin', '=', '==', '!=', 'gt', 'lt'].join(', ');
-
 /** Parses a label selector (`a=b,c!=d,e in (f,g),h notin (i),j,!k,l>1`); an empty one selects everything. */
 export function parseLabelSelector(source: string): LabelMatch | undefined {
-  const words = tokens(source);
-  if (words.length === 0) return undefined;
-  const terms: LabelMatch[] = [];
-  let i = 0;
-  const fail = (found: string | undefined, expected: string): never => {
-    throw badRequest(`unable to parse requirement: found '${found ?? ''}', expected: ${expected}`);
-  };
-  const key = (): string => {
-    const word = words[i++];
+  const words = source.match(/!=|==|=|!|\(|\)|,|>|<|[^\s!=(),<>]+/g) ?? [];
+  return words.length === 0 ? undefined : new LabelSelectorParser(words).parse();
+}
+
+/** Recursive descent over the words, failing with those of the real server. */
+class LabelSelectorParser {
+  readonly #words: readonly string[];
+  #at = 0;
+
+  constructor(words: readonly string[]) {
+    this.#words = words;
+  }
+
+  parse(): LabelMatch {
+    const first = this.#term();
+    const more: LabelMatch[] = [];
+    while (this.#at < this.#words.length) {
+      if (this.#words[this.#at] !== ',') fail(this.#words[this.#at], "',' or 'end of string'");
+      this.#at++;
+      more.push(this.#term());
+    }
+    if (more.length === 0) return first;
+    return (labels) => first(labels) && more.every((term) => term(labels));
+  }
+
+  #term(): LabelMatch {
+    if (this.#words[this.#at] === '!') {
+      this.#at++;
+      const key = this.#key();
+      return (labels) => labels[key] === undefined;
+    }
+    const key = this.#key();
+    const operator = this.#words[this.#at];
+    if (operator === undefined || operator === ',') return (labels) => labels[key] !== undefined;
+    this.#at++;
+    return this.#comparison(key, operator);
+  }
+
+  #comparison(key: string, operator: string): LabelMatch {
+    switch (operator) {
+      case 'in': {
+        const values = this.#values();
+        return ({ [key]: found }) => found !== undefined && values.has(found);
+      }
+      case 'notin': {
+        const values = this.#values();
+        return ({ [key]: found }) => found === undefined || !values.has(found);
+      }
+      case '=':
+      case '==': {
+        const value = this.#value();
+        return ({ [key]: found }) => found === value;
+      }
+      case '!=': {
+        const value = this.#value();
+        return ({ [key]: found }) => found !== value;
+      }
+      case '>': {
+        const value = Number(this.#value());
+        return ({ [key]: found }) => Number(found) > value;
+      }
+      case '<': {
+        const value = Number(this.#value());
+        return ({ [key]: found }) => Number(found) < value;
+      }
+      default:
+        return fail(operator, 'in, notin, =, ==, !=, gt, lt');
+    }
+  }
+
+  #key(): string {
+    const word = this.#words[this.#at++];
     if (word === undefined || !/^[A-Za-z0-9]/.test(word)) return fail(word, '!, identifier');
     if (!/^([a-z0-9.-]+\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/.test(word)) {
       throw badRequest(`unable to parse requirement: <nil>: Invalid value: "${word}": not a valid label key`);
     }
     return word;
-  };
-  const values = (): Set<string> => {
-    if (words[i] !== '(') fail(words[i], "'('");
-    i++;
+  }
+
+  /** `(a,b)`; nothing between two commas is the empty value. */
+  #values(): Set<string> {
+    if (this.#words[this.#at] !== '(') fail(this.#words[this.#at], "'('");
+    this.#at++;
     const found = new Set<string>();
-    let last = '(';
-    for (;;) {
-      const word = words[i++];
+    for (let last = '('; ; ) {
+      const word = this.#words[this.#at++];
       if (word === undefined) return fail('', "',', ')' or identifier");
+      const afterSeparator = last === ',' || last === '(';
       if (word === ',' || word === ')') {
-        if (last === ',' || last === '(') found.add('');
+        if (afterSeparator) found.add('');
         if (word === ')') return found;
       } else {
-        if (last !== ',' && last !== '(') fail(word, "',' or ')'");
+        if (!afterSeparator) fail(word, "',' or ')'");
         found.add(word);
       }
       last = word;
     }
-  };
-  const value = (): string => {
-    const word = words[i];
+  }
+
+  #value(): string {
+    const word = this.#words[this.#at];
     if (word === undefined || word === ',') return '';
     if (!/^[A-Za-z0-9_.-]+$/.test(word)) return fail(word, 'identifier');
-    i++;
+    this.#at++;
     return word;
-  };
-  const term = (): LabelMatch => {
-    if (words[i] === '!') {
-      i++;
-      const k = key();
-      return (labels) => labels[k] === undefined;
-    }
-    const k = key();
-    const operator = words[i];
-    if (operator === undefined || operator === ',') return (labels) => labels[k] !== undefined;
-    i++;
-    if (operator === 'in' || operator === 'notin') {
-      const set = values();
-      if (operator === 'in') return (labels) => labels[k] !== undefined && set.has(labels[k]);
-      return (labels) => labels[k] === undefined || !set.has(labels[k]);
-    }
-    if (operator === '=' || operator === '==') {
-      const v = value();
-      return (labels) => labels[k] === v;
-    }
-    if (operator === '!=') {
-      const v = value();
-      return (labels) => labels[k] !== v;
-    }
-    if (operator === '>' || operator === '<') {
-      const v = Number(value());
-      return (labels) => {
-        const found = Number(labels[k] ?? Number.NaN);
-        return operator === '>' ? found > v : found < v;
-      };
-    }
-    return fail(operator, oneOf);
-  };
-  for (;;) {
-    terms.push(term());
-    if (i >= words.length) break;
-    if (words[i] !== ',') fail(words[i], "',' or 'end of string'");
-    i++;
   }
-  const [only] = terms;
-  if (terms.length === 1 && only) return only;
-  return (labels) => terms.every((t) => t(labels));
+}
+
+function fail(found: string | undefined, expected: string): never {
+  throw badRequest(`unable to parse requirement: found '${found ?? ''}', expected: ${expected}`);
 }
 
 /** Parses a field selector (`spec.nodeName=n1,status.phase!=Failed`); `\,`, `\=` and `\\` are escapes. */

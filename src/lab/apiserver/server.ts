@@ -94,8 +94,10 @@ class Door {
     });
   }
 
-  get port(): number {
-    return this.#port;
+  url(scheme: 'http' | 'https'): string {
+    const { unix, host = '127.0.0.1' } = this.#listen;
+    if (unix !== undefined) return `unix:${unix}`;
+    return `${scheme}://${host.includes(':') ? `[${host}]` : host}:${this.#port}`;
   }
 
   open(): Promise<void> {
@@ -155,11 +157,7 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Ap
   makeNamespaces(lifecycle, resources);
 
   const certificates = certificatesFor(options, clock);
-  // Node would end long requests on its own; watches are long by nature.
-  const limits = { requestTimeout: 0, headersTimeout: 30_000, keepAliveTimeout: 60_000 };
-  const server: Server = certificates
-    ? createTlsServer({ ...limits, key: certificates.key, cert: certificates.cert })
-    : createServer(limits);
+  const server = httpServer(certificates);
   const door = new Door(server, listen);
   const hands = {
     leave: () => door.shut(),
@@ -187,9 +185,7 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Ap
   server.on('request', (request, response) => void handler.handle(request, response));
   await door.open();
 
-  const scheme = certificates ? 'https' : 'http';
-  const host = listen.host?.includes(':') ? `[${listen.host}]` : (listen.host ?? '127.0.0.1');
-  const url = listen.unix === undefined ? `${scheme}://${host}:${door.port}` : `unix:${listen.unix}`;
+  const url = door.url(certificates ? 'https' : 'http');
   return {
     url,
     ca: certificates?.ca,
@@ -206,6 +202,13 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Ap
       if (server.listening) await door.shut();
     },
   };
+}
+
+function httpServer(certificates: LabCertificates | undefined): Server {
+  // Node would end long requests on its own; watches are long by nature.
+  const limits = { requestTimeout: 0, headersTimeout: 30_000, keepAliveTimeout: 60_000 };
+  if (!certificates) return createServer(limits);
+  return createTlsServer({ ...limits, key: certificates.key, cert: certificates.cert });
 }
 
 function certificatesFor(

@@ -9,7 +9,7 @@ export interface Decoded {
   readonly complaints: string[];
 }
 
-const goType = {
+const GO_TYPES = {
   string: 'string',
   bytes: '[]uint8',
   boolean: 'bool',
@@ -25,83 +25,118 @@ function jsonKind(value: Json): string {
 
 /** Reads a body: unknown fields and nulls are dropped (and named), a value of the wrong type is an error. */
 export function decode(body: JsonObject, type: Struct | undefined, kind: string, version: string): Decoded {
-  const complaints: string[] = [];
-  const fail = (value: Json, owner: string, path: string, wanted: string): never => {
-    throw badRequest(
-      `${kind} in version "${version}" cannot be handled as a ${kind}: json: cannot unmarshal ${jsonKind(value)} into Go struct field ${owner}.${path} of type ${wanted}`,
-    );
-  };
+  const decoder = new Decoder(kind, version);
+  const { complaints } = decoder;
+  if (type) return { object: decoder.struct(body, type, ''), complaints };
+  // A custom resource: its own schema is checked elsewhere, its metadata is ours.
+  const { metadata } = body;
+  if (metadata === undefined || metadata === null) return { object: { ...body }, complaints };
+  const ref = { kind: 'ref', name: 'ObjectMeta', retainKeys: false } as const;
+  return { object: { ...body, metadata: decoder.value(metadata, ref, 'metadata', kind) }, complaints };
+}
 
-  const readStruct = (value: JsonObject, shape: Struct, path: string): JsonObject => {
+class Decoder {
+  readonly complaints: string[] = [];
+  readonly #kind: string;
+  readonly #version: string;
+
+  constructor(kind: string, version: string) {
+    this.#kind = kind;
+    this.#version = version;
+  }
+
+  struct(value: JsonObject, shape: Struct, path: string): JsonObject {
     const out: JsonObject = {};
     for (const [key, child] of Object.entries(value)) {
       const where = path === '' ? key : `${path}.${key}`;
       const childShape = shape.fields.get(key);
-      if (childShape === undefined) complaints.push(`unknown field "${where}"`);
+      if (childShape === undefined) this.complaints.push(`unknown field "${where}"`);
       else if (child !== null) {
-        const value = read(child, childShape, where, shape.name);
+        const read = this.value(child, childShape, where, shape.name);
         // Empty maps and lists are the same as absent ones, and are stored so.
-        if (shape.required.has(key) || !isEmpty(value, childShape)) out[key] = value;
+        if (shape.required.has(key) || !isEmpty(read, childShape)) out[key] = read;
       }
     }
     return out;
-  };
+  }
 
-  const read = (value: Json, shape: Type, path: string, owner: string): Json => {
-    const wrong = (wanted: string): never => fail(value, owner, path.replace(/\[\d+\]/g, ''), wanted);
+  /** `owner`: the struct whose field it is, for the words of a failure. */
+  value(value: Json, shape: Type, path: string, owner: string): Json {
     switch (shape.kind) {
-      case 'any':
-        return value;
-      case 'bytes':
-        return typeof value === 'string' ? value : wrong(goType.bytes);
-      case 'string':
-      case 'boolean':
-        return typeof value === shape.kind ? value : wrong(goType[shape.kind]);
-      case 'integer':
-      case 'number':
-        if (typeof value !== 'number') return wrong(goType[shape.kind]);
-        return shape.kind === 'integer' && !Number.isInteger(value) ? wrong(goType.integer) : value;
-      case 'quantity':
-      case 'intOrString':
-        return typeof value === 'string' || typeof value === 'number' ? value : wrong('intstr.IntOrString');
-      case 'time':
-        if (typeof value !== 'string' || Number.isNaN(Date.parse(value))) return wrong('time.Time');
-        return value;
       case 'map': {
-        if (!isObject(value)) return wrong(`map[string]${goName(shape.values)}`);
-        const out: JsonObject = {};
-        for (const [key, child] of Object.entries(value)) {
-          if (child !== null) out[key] = read(child, shape.values, `${path}.${key}`, owner);
-          else if (shape.values.kind === 'string') out[key] = '';
-        }
-        return out;
+        if (!isObject(value)) break;
+        return this.#map(value, shape.values, path, owner);
       }
       case 'list':
-        if (!Array.isArray(value)) return wrong(`[]${goName(shape.items)}`);
-        return value.map((child, i) => read(child, shape.items, `${path}[${i}]`, owner));
+        if (!Array.isArray(value)) break;
+        return value.map((child, i) => this.value(child, shape.items, `${path}[${i}]`, owner));
       case 'ref': {
+        if (!isObject(value)) break;
         const inner = struct(shape.name);
-        if (!isObject(value)) return wrong(`v1.${shape.name}`);
-        return inner === undefined ? value : readStruct(value, inner, path);
+        return inner === undefined ? value : this.struct(value, inner, path);
       }
+      default:
+        if (isScalar(value, shape.kind)) return value;
     }
-  };
+    throw badRequest(
+      `${this.#kind} in version "${this.#version}" cannot be handled as a ${this.#kind}: json: cannot unmarshal ${jsonKind(value)} into Go struct field ${owner}.${path.replace(/\[\d+\]/g, '')} of type ${goType(shape)}`,
+    );
+  }
 
-  if (type) return { object: readStruct(body, type, ''), complaints };
-  // A custom resource: its own schema is checked elsewhere, its metadata is ours.
-  const shape = struct('ObjectMeta');
-  const metadata = body.metadata;
-  if (!shape || metadata === undefined || metadata === null) return { object: { ...body }, complaints };
-  if (!isObject(metadata)) return fail(metadata, kind, 'metadata', 'v1.ObjectMeta');
-  return { object: { ...body, metadata: readStruct(metadata, shape, 'metadata') }, complaints };
+  #map(value: JsonObject, values: Type, path: string, owner: string): JsonObject {
+    const out: JsonObject = {};
+    for (const [key, child] of Object.entries(value)) {
+      if (child !== null) out[key] = this.value(child, values, `${path}.${key}`, owner);
+      else if (values.kind === 'string') out[key] = '';
+    }
+    return out;
+  }
+}
+
+function isScalar(value: Json, kind: Exclude<Type['kind'], 'map' | 'list' | 'ref'>): boolean {
+  switch (kind) {
+    case 'any':
+      return true;
+    case 'string':
+    case 'bytes':
+      return typeof value === 'string';
+    case 'boolean':
+    case 'number':
+      return typeof value === kind;
+    case 'integer':
+      return Number.isInteger(value);
+    case 'quantity':
+    case 'intOrString':
+      return typeof value === 'string' || typeof value === 'number';
+    case 'time':
+      return typeof value === 'string' && !Number.isNaN(Date.parse(value));
+  }
 }
 
 const isEmpty = (value: Json, type: Type): boolean =>
   (type.kind === 'map' && isObject(value) && Object.keys(value).length === 0) ||
   (type.kind === 'list' && Array.isArray(value) && value.length === 0);
 
-function goName(type: Type): string {
-  if (type.kind === 'ref') return `v1.${type.name}`;
-  if (type.kind === 'string' || type.kind === 'boolean' || type.kind === 'integer') return goType[type.kind];
-  return 'interface {}';
+/** As the real server writes the type that it wanted. */
+function goType(type: Type): string {
+  switch (type.kind) {
+    case 'map':
+      return `map[string]${goElement(type.values)}`;
+    case 'list':
+      return `[]${goElement(type.items)}`;
+    case 'ref':
+      return `v1.${type.name}`;
+    case 'quantity':
+    case 'intOrString':
+      return 'intstr.IntOrString';
+    case 'time':
+      return 'time.Time';
+    case 'any':
+      return 'interface {}';
+    default:
+      return GO_TYPES[type.kind];
+  }
 }
+
+const goElement = (type: Type): string =>
+  ['ref', 'string', 'boolean', 'integer'].includes(type.kind) ? goType(type) : 'interface {}';
