@@ -21,6 +21,8 @@ import {
   tierRows,
 } from './render/render.ts';
 
+import { closedWhereUnsound } from './unsound.ts';
+
 /**
  * `base` = what is there once; `policy/NAMESPACE/NAME` = chains of a NetworkPolicy, `cluster-policy/NAME` = what is wrong with that one (also for those that select nobody here);
  * `set/ID` = a set, without elements unless it is of blocks; `pod/NAMESPACE/NAME`, `node/NAME` = its elements of all sets; `dispatch/NAMESPACE/NAME` = which chains
@@ -50,7 +52,8 @@ export const policyPlanner: Planner<Unit> = {
   *affected(change, world) {
     const index = notePolicy(change, world);
     yield* index.take();
-    if (change.source === 'config' || change.source === 'kernel') yield* everything(world);
+    if (change.source === 'kernel') yield* everything(world);
+    if (change.source === 'config') yield* configured(change.before, change.after, index, world);
     if (change.source !== 'nodes') return;
     yield `node/${change.key}`;
     const own = change.key === world.config.objects.get('config')?.nodeName;
@@ -97,6 +100,18 @@ function* everything(world: World): Iterable<Unit> {
   for (const name of world.nodes.objects.keys()) yield `node/${name}`;
 }
 
+/** What settings are for. What they say of pods, the index has told. */
+function configured(
+  before: Config | undefined,
+  after: Config | undefined,
+  index: PolicyIndex,
+  world: World,
+): Iterable<Unit> {
+  if (before?.policy.enabled !== after?.policy.enabled || before?.nodeName !== after?.nodeName)
+    return everything(world);
+  return ['base', ...[...index.locals.tiers()].map((id) => `tier/${id}`)];
+}
+
 function unenforced(reason: string): UnitPlan {
   return {
     rows: [],
@@ -112,9 +127,12 @@ function unenforced(reason: string): UnitPlan {
 
 function planNetworkPolicy(name: string, index: PolicyIndex, config: Config): UnitPlan {
   const { ingress, egress } = index.used('network', name)?.compiled ?? {};
-  const rows = [ingress, egress].flatMap((policy) => (policy ? policyRows(policy, config.policy) : []));
-  const problems = problemsOf('network', name, index, (problem) => `${problem}; ${CLOSED}`);
-  return { rows, problems };
+  const { rows, problems = [] } = closedWhereUnsound(
+    [ingress, egress].filter((policy) => policy !== undefined),
+    (policies) => policies.flatMap((policy) => policyRows(policy, config.policy)),
+  );
+  const told = problemsOf('network', name, index, (problem) => `${problem}; ${CLOSED}`);
+  return { rows, problems: [...told, ...problems] };
 }
 
 const CLOSED = 'it is closed: what cannot be understood allows nothing';
@@ -164,7 +182,7 @@ function planTier(id: string, index: PolicyIndex, config: Config): UnitPlan {
   const policies = found.policies
     .map((name) => index.used('cluster', name)?.compiled[direction])
     .filter((policy) => policy !== undefined);
-  return { rows: tierRows(direction, tier, policies, config.policy) };
+  return closedWhereUnsound(policies, (some) => tierRows(direction, tier, some, config.policy));
 }
 
 function planPod(key: string, index: PolicyIndex): UnitPlan {

@@ -16,7 +16,9 @@ import { comment } from './words.ts';
 
 export type NftRow = RowOf<'nft'>;
 
-export const chainRef = (name: string): RowRef => ({ target: 'nft', key: nftChainKey(name) });
+export const chainRef = (name: string): RowRef =>
+  CHAIN_REFS.get(name, () => ({ target: 'nft', key: nftChainKey(name) }));
+const CHAIN_REFS = new Memo<RowRef>(50_000);
 const setRef = (name: string): RowRef => SET_REFS.get(name, () => ({ target: 'nft', key: nftSetKey(name) }));
 const SET_REFS = new Memo<RowRef>(50_000);
 

@@ -1,5 +1,7 @@
 import type { Config } from '../../../model/cluster/config.ts';
 import type { Direction } from '../../../model/cluster/policy.ts';
+import { Memo } from '../../../model/memo.ts';
+import type { NftRule } from '../../../model/rows/nft.ts';
 import { rule } from '../../nft/rule.ts';
 import { accept, counter, goTo, jump } from '../../nft/statement.ts';
 import type { CompiledPolicy, Selection } from '../compiled.ts';
@@ -14,7 +16,7 @@ export function selectionRow(selection: Selection): NftRow {
   const denied = enforced ? deniedChain(direction) : auditChain(direction);
   const why = policies.length > 0 ? 'none of them allows it' : 'setting policy.defaultDeny';
   const rules = [
-    ...policies.map((name) => rule([jump(policyChain(name, direction))])),
+    ...policies.map((name) => askingPolicy(name, direction)),
     ...(policies.length > 0 || defaultDeny
       ? [rule([counter, goTo(denied)], why)]
       : [
@@ -26,6 +28,16 @@ export function selectionRow(selection: Selection): NftRow {
     ifRefused: DROPS,
   });
 }
+
+/** Kept: pods with different policies have most of them in common. */
+function askingPolicy(name: string, direction: Direction): NftRule {
+  return ASKING[direction].get(name, () => rule([jump(policyChain(name, direction))]));
+}
+
+const ASKING: Readonly<Record<Direction, Memo<NftRule>>> = {
+  ingress: new Memo(20_000),
+  egress: new Memo(20_000),
+};
 
 /** The rules of these ClusterNetworkPolicies, in order; the last one falls through to what follows the tier. */
 export function tierChains(
