@@ -19,6 +19,7 @@ const STAGES: Partial<Record<TargetName, number>> = {
   sysctl: 0,
   link: 0,
   address: 0,
+  nft: 1,
   neighbor: 2,
   fdb: 2,
   nexthop: 2,

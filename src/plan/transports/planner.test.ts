@@ -267,3 +267,19 @@ test('an MTU that is too small for IPv6, or a setting too large for the transpor
   const big = plan(planners, { config: { podMtu: 1500 }, nodes: [n1] });
   assert.match(big.problems.join(), /setting podMtu: 1500 is more than the 1450/);
 });
+
+test('only nodes may send to the tunnel, from any address that they are known by; one that layer2 reaches, too', () => {
+  const told = { ...far, facts: facts(far, { underlay: ['10.0.9.3/24', '10.0.9.33/24'] }) };
+  const planned = plan(planners, { nodes: [n1, n2, told] });
+  const rows = rowsOf(planned, 'nft').map(({ key }) => key);
+  assert.deepEqual(rows.sort(), [
+    'chain vxlan-from-nodes',
+    'element vxlan-nodes-v4 10.0.0.2',
+    'element vxlan-nodes-v4 10.0.9.3',
+    'element vxlan-nodes-v4 10.0.9.33',
+    'element vxlan-nodes-v6 2001:db8:9::3',
+    'element vxlan-nodes-v6 2001:db8::2',
+    'set vxlan-nodes-v4',
+    'set vxlan-nodes-v6',
+  ]);
+});

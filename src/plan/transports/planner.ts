@@ -7,7 +7,7 @@ import { nothing, type Planner, type UnitPlan } from '../planner.ts';
 import { mtuProblems } from './mtu.ts';
 import { planPeer } from './peer-plan.ts';
 import { provision } from './provision.ts';
-import { unbuilt } from './registry.ts';
+import { TRANSPORTS, unbuilt } from './registry.ts';
 import { onlyListens, type Self, sameSender, selfOf, touchesUnderlay } from './underlay.ts';
 
 /** `self` = devices of this node; `node/NAME` = the way to another node. */
@@ -17,7 +17,7 @@ type Unit = 'self' | `node/${string}`;
 export const transportsPlanner: Planner<Unit> = {
   name: 'transports',
   reads: ['config', 'kernel', 'links', 'nodes'],
-  writes: ['link', 'address', 'sysctl', 'neighbor', 'fdb', 'nexthop', 'route'],
+  writes: ['link', 'address', 'sysctl', 'neighbor', 'fdb', 'nexthop', 'route', 'nft'],
   units: everything,
   *affected(change, world) {
     if (change.source === 'nodes')
@@ -32,7 +32,10 @@ export const transportsPlanner: Planner<Unit> = {
     const index = nodeIndex(world);
     if (unit === 'self') return planSelf(self, index);
     const peer = index.get(unit.slice('node/'.length));
-    return peer ? planPeer(self, index, peer) : nothing;
+    if (!peer) return nothing;
+    const plan = planPeer(self, index, peer);
+    const admitted = TRANSPORTS.flatMap((transport) => transport.admit?.(self, peer) ?? []);
+    return { ...plan, rows: [...plan.rows, ...admitted] };
   },
 };
 
@@ -70,7 +73,8 @@ function planSelf(self: Self, index: NodeIndex): UnitPlan {
   const node = index.get(self.name);
   if (node) problems.push(...ownConflicts(index, node));
   const plan = provision(self, index);
-  return { rows: plan.rows, problems: [...problems, ...plan.problems] };
+  const guards = TRANSPORTS.flatMap((transport) => transport.guard?.(self, plan.devices.keys()) ?? []);
+  return { rows: [...plan.rows, ...guards], problems: [...problems, ...plan.problems] };
 }
 
 function ownConflicts(index: NodeIndex, node: Node): Problem[] {

@@ -32,6 +32,10 @@ export interface Transport {
   gaps(self: Self, peer: Node): string | undefined;
   /** What has to be on this machine to receive and send by the carrier. `undefined` = the carrier is not one of ours. */
   device(carrier: Carrier, self: Self): Device | undefined;
+  /** What keeps strangers from sending to what these carriers receive by; carriers of other transports may be among them. */
+  guard?(self: Self, carriers: Iterable<Carrier>): readonly Row[];
+  /** What lets a node past the guard, in whatever way we send to it. */
+  admit?(self: Self, peer: Node): readonly Row[];
   /** What sends packets for `prefixes` to the peer. */
   peer(carrier: Carrier, self: Self, peer: Node, prefixes: readonly Cidr[]): PeerPlan;
 }

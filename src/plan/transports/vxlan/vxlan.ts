@@ -15,6 +15,7 @@ import { familyName, pathMtu, peerAddress } from '../peer.ts';
 import type { Choice, Device, PeerPlan, Transport } from '../transport.ts';
 import { LEAST_MTU, type Self, underlayFamilies } from '../underlay.ts';
 import { carrierText, deviceName, parseCarrier, type VxlanCarrier } from './carrier.ts';
+import { senderElements, senderRows } from './senders.ts';
 
 /**
  * Outer IPv4 (20) or IPv6 (40) header, UDP (8), VXLAN (8), inner Ethernet (14); RFC 7348 section 5. One device a node, static
@@ -56,6 +57,8 @@ export const vxlan: Transport = {
     return undefined;
   },
   gaps: () => undefined,
+  guard: senderRows,
+  admit: senderElements,
   device(carrier, self) {
     const parsed = parseCarrier(carrier);
     return parsed && self.missing.vxlan === undefined ? device(parsed, self) : undefined;

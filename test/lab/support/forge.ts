@@ -1,0 +1,93 @@
+/**
+ * A program for pods and other machines that sends what nobody should believe, as JSON in its argument says, each packet a UDP packet with the
+ * text of its `why` inside an Ethernet frame: `tags` VLAN tags of id 0 on the wire of eth0, or inside a VXLAN packet for the `node`.
+ */
+import { createSocket } from 'node:dgram';
+import { int, SOCK_RAW } from '../../../src/lab/sockets/address.ts';
+import { type Family, familyOf, ipBytes } from '../../../src/model/net/ip.ts';
+import { macBytes } from '../../../src/model/net/mac.ts';
+import { socketAddon } from '../../../src/targets/linux/netlink/addon.ts';
+
+export interface Forged {
+  readonly why: string;
+  readonly from: string;
+  readonly to: string;
+  readonly port: number;
+  /** Of the device that takes it. */
+  readonly mac: string;
+  readonly wire: { readonly tags: number } | { readonly node: string };
+}
+
+const ETHERTYPES: Readonly<Record<Family, number>> = { ipv4: 0x0800, ipv6: 0x86dd };
+const ETH_P_8021Q = 0x8100;
+const UDP = 17;
+const AF_PACKET = 17;
+const VXLAN_PORT = 8472;
+
+function frame({ from, to, port, mac, why, wire }: Forged): Buffer {
+  const tags = 'tags' in wire ? wire.tags : 0;
+  const head = Buffer.alloc(14 + 4 * tags);
+  head.set(macBytes(mac as Parameters<typeof macBytes>[0]));
+  head.set([2, 2, 2, 2, 2, 2], 6);
+  for (let i = 0; i < tags; i++) head.writeUInt16BE(ETH_P_8021Q, 12 + 4 * i);
+  head.writeUInt16BE(ETHERTYPES[familyOf(from)], 12 + 4 * tags);
+  const [source, destination] = [Buffer.from(ipBytes(from)), Buffer.from(ipBytes(to))];
+  return Buffer.concat([head, packet(source, destination, udp(source, destination, port, why))]);
+}
+
+function packet(source: Buffer, destination: Buffer, payload: Buffer): Buffer {
+  if (source.length === 16) {
+    const head = Buffer.alloc(8);
+    head.set([0x60, 0, 0, 0, 0, payload.length, UDP, 64]);
+    return Buffer.concat([head, source, destination, payload]);
+  }
+  const head = Buffer.alloc(12);
+  head.set([0x45, 0, 0, 20 + payload.length, 0, 0, 0, 0, 64, UDP]);
+  head.writeUInt16BE(checksum(Buffer.concat([head, source, destination])), 10);
+  return Buffer.concat([head, source, destination, payload]);
+}
+
+function udp(source: Buffer, destination: Buffer, port: number, text: string): Buffer {
+  const bytes = Buffer.concat([Buffer.alloc(8), Buffer.from(text)]);
+  bytes.writeUInt16BE(40_000, 0);
+  bytes.writeUInt16BE(port, 2);
+  bytes.writeUInt16BE(bytes.length, 4);
+  const pseudo = Buffer.concat([source, destination, Buffer.from([0, UDP, 0, bytes.length]), bytes]);
+  bytes.writeUInt16BE(checksum(pseudo) || 0xffff, 6);
+  return bytes;
+}
+
+function checksum(bytes: Buffer): number {
+  let sum = 0;
+  for (let i = 0; i < bytes.length; i += 2) sum += ((bytes[i] ?? 0) << 8) | (bytes[i + 1] ?? 0);
+  while (sum >>> 16) sum = (sum & 0xffff) + (sum >>> 16);
+  return ~sum & 0xffff;
+}
+
+function toWire(bytes: Buffer): void {
+  const addon = socketAddon();
+  const fd = addon.socket(AF_PACKET, SOCK_RAW, 0);
+  // struct sockaddr_ll: family, protocol, index of the link. A pod's eth0 is its second link.
+  addon.bind(fd, Buffer.concat([Buffer.from([AF_PACKET, 0, 0, 0]), int(2), Buffer.alloc(12)]));
+  addon.send(fd, bytes, 0, bytes.length, 0);
+  addon.close(fd);
+}
+
+function toTunnel(bytes: Buffer, node: string): Promise<void> {
+  // RFC 7348 section 5: a VNI follows, and it is 1.
+  const head = Buffer.from([8, 0, 0, 0, 0, 0, 1, 0]);
+  const socket = createSocket(familyOf(node) === 'ipv4' ? 'udp4' : 'udp6');
+  return new Promise((resolve) =>
+    socket.send(Buffer.concat([head, bytes]), VXLAN_PORT, node, () => {
+      socket.close();
+      resolve();
+    }),
+  );
+}
+
+if (import.meta.main) {
+  for (const forged of JSON.parse(process.argv[2] ?? '[]') as Forged[]) {
+    if ('tags' in forged.wire) toWire(frame(forged));
+    else await toTunnel(frame(forged), forged.wire.node);
+  }
+}
