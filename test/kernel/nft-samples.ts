@@ -86,7 +86,7 @@ export const SAMPLES: Readonly<Record<string, readonly NftExpr[]>> = {
   'range neq': [address, { expr: 'range', op: 'neq', sreg, from: '0a000001', to: '0a000009' }],
   bitwise: [address, { expr: 'bitwise', sreg, dreg: 9, length: 4, mask: 'ff000000', xor: '00000001' }],
   'byteorder hton': [mark, { expr: 'byteorder', sreg, dreg, op: 'hton', length: 4, size: 4 }],
-  'byteorder ntoh': [mark, { expr: 'byteorder', sreg, dreg, op: 'ntoh', length: 4, size: 2 }],
+  'byteorder ntoh': [mark, { expr: 'byteorder', sreg, dreg, op: 'ntoh', length: 2, size: 2 }],
   lookup: [address, { expr: 'lookup', set: PLAIN_SET, sreg }],
   'lookup inverted': [address, { expr: 'lookup', set: PLAIN_SET, sreg, invert: true }],
   'lookup in a map': [address, { expr: 'lookup', set: MAP, sreg, dreg: 9 }],

@@ -164,6 +164,7 @@ variant(
   {
     optional: { dataReg: [5, register], timeout: [6, be64Number], flags: [9, constant(be32, 0)] },
     defaults: { timeout: 0, flags: 0 },
+    ignored: [8],
   },
 );
 variant(
