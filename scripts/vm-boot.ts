@@ -117,9 +117,11 @@ mount -t devpts devpts /dev/pts
 mount -t tmpfs tmpfs /dev/shm
 # Pages that a process shares with io_uring are counted wrongly by user-mode Linux and corrupt its memory.
 echo 2 > /proc/sys/kernel/io_uring_disabled
+echo 262144 > /proc/sys/net/netfilter/nf_conntrack_max
+# As where tunnels are modules: new namespaces have none of their default links.
+echo 1 > /proc/sys/net/core/fb_tunnels_only_for_init_net
 cd ${quoted(process.cwd())}
-${command.map(quoted).join(' ')} </dev/null
-echo $? > ${quoted(status)}
+{ ${command.map(quoted).join(' ')}; echo $? > ${quoted(status)}; } </dev/null 2>&1 | cat
 echo o > /proc/sysrq-trigger
 sleep 60
 `;
