@@ -224,3 +224,26 @@ test('a change while the table is read makes it be read again', async () => {
   assert.equal(snapshot.chains.get('c')?.rules.length, 2);
   assert.equal(snapshot.elements.get('s')?.length, 1);
 });
+
+test('a table that somebody puts to sleep is not as it is wanted, and wakes', async () => {
+  const hook = { type: 'filter', hook: 'forward', priority: 0, policy: 'accept' } as const;
+  const rows = creations({ ...chain('guard'), hook }, chain('inner'));
+  const target = nftTarget(nl);
+  assert.deepEqual(words(await target.apply(rows)), ['ok', 'ok']);
+  const told: unknown[] = [];
+  const watch = target.watch?.((keys) => told.push(keys));
+  feed('add table inet fairlead { flags dormant; }');
+  await until('it is noticed', () => told.length > 0);
+  watch?.close();
+  const found = await target.observe();
+  const changes = rows
+    .map(({ key, wanted }) => ({ key, wanted, found: found.get(key) }))
+    .filter(({ wanted, found }) => !wanted || !found || !target.same(wanted, found));
+  assert.deepEqual(
+    changes.map(({ key }) => key),
+    ['chain guard'],
+  );
+  assert.deepEqual(words(await target.apply(changes)), ['ok']);
+  assert.doesNotMatch(list(), /dormant/);
+  assert.deepEqual((await target.observe()).get('chain guard'), { ...chain('guard'), hook });
+});

@@ -59,10 +59,11 @@ export async function currentGeneration(nl: NetlinkTransport): Promise<number> {
   return generation;
 }
 
-/** Rows by key. */
+/** Rows by key. While the table sleeps, no chain is hooked: what is wanted differs, and whoever programs that wakes it. */
 export function rowsOf(snapshot: Snapshot): Map<string, NftBody> {
   const rows = new Map<string, NftBody>();
-  for (const chain of snapshot.chains.values()) rows.set(nftChainKey(chain.name), chain);
+  for (const chain of snapshot.chains.values())
+    rows.set(nftChainKey(chain.name), snapshot.dormant ? { ...chain, hook: undefined } : chain);
   for (const set of snapshot.sets.values()) rows.set(nftSetKey(set.name), set);
   for (const elements of snapshot.elements.values())
     for (const element of elements) rows.set(nftElementKey(element.set, element.key), element);
