@@ -31,18 +31,22 @@ const HAS: Readonly<Record<Header, Part>> = {
   icmpv6: told('icmpv6', 'l4proto', '3a'),
 };
 
+/** Where a rule is put together: tens of thousands are kept, and an array that has grown keeps twice the room that it needs. */
+const DRAFT: NftExpr[] = [];
+
 export function rule(parts: readonly Part[], comment?: string): NftRule {
-  const known = new Set<Header>();
-  const exprs: NftExpr[] = [];
+  let known = 0;
+  let length = 0;
   for (const part of parts) {
-    for (const header of part.within ?? []) {
-      if (known.has(header)) continue;
-      known.add(header);
-      exprs.push(...has(header).exprs);
+    for (const header of part.within ?? NOWHERE) {
+      if ((known & BIT[header]) !== 0) continue;
+      known |= BIT[header];
+      for (const expr of has(header).exprs) DRAFT[length++] = expr;
     }
-    if (part.proves) known.add(part.proves);
-    exprs.push(...part.exprs);
+    if (part.proves) known |= BIT[part.proves];
+    for (const expr of part.exprs) DRAFT[length++] = expr;
   }
+  const exprs = DRAFT.slice(0, length);
   return comment === undefined ? { exprs } : { exprs, comment };
 }
 
@@ -50,6 +54,17 @@ export function rule(parts: readonly Part[], comment?: string): NftRule {
 export function has(header: Header): Part {
   return HAS[header];
 }
+
+const BIT: Readonly<Record<Header, number>> = {
+  ipv4: 1,
+  ipv6: 2,
+  tcp: 4,
+  udp: 8,
+  sctp: 16,
+  icmp: 32,
+  icmpv6: 64,
+};
+const NOWHERE: readonly Header[] = [];
 
 function told(header: Header, key: 'nfproto' | 'l4proto', data: string): Part {
   const sreg = FIRST_REGISTER;

@@ -39,11 +39,13 @@ function ruleRules(
   const peers = peerMatches(compiled, policy.direction);
   const ports = portMatches(compiled, scope, text, peers.length);
   const action = actionOf(policy, compiled);
-  const rules = peers.flatMap((peer) =>
-    ports.matches
-      .filter((port) => peer.family === undefined || port.family === undefined || peer.family === port.family)
-      .map((port) => rule([...peer.parts, ...port.parts, action], text)),
-  );
+  const rules: NftRule[] = [];
+  for (const peer of peers) {
+    for (const port of ports.matches) {
+      if (peer.family === undefined || port.family === undefined || peer.family === port.family)
+        rules.push(rule([...peer.parts, ...port.parts, action], text));
+    }
+  }
   if (rules.length === 0) return { rules, rows: [] };
   const denied = compiled.action === 'deny' ? [denyRuleRow(policy, compiled, settings)] : [];
   return { rules, rows: [...ports.rows, ...denied] };
