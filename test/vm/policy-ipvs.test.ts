@@ -8,7 +8,7 @@ import { writeFileSync } from 'node:fs';
 import { after, afterEach, beforeEach, test } from 'node:test';
 import { probe } from '../../src/lab/prober/probe.ts';
 import { FAMILIES, type Family } from '../../src/model/net/ip.ts';
-import type { NftBody } from '../../src/model/rows/nft.ts';
+import type { NftBody, NftChain } from '../../src/model/rows/nft.ts';
 import type { Row } from '../../src/model/rows/row.ts';
 import { listFlows } from '../../src/targets/linux/netlink/conntrack/flows.ts';
 import { NETLINK_NETFILTER } from '../../src/targets/linux/netlink/constants.ts';
@@ -149,14 +149,24 @@ const cases = (on: 0 | 1, judged: readonly string[]) => {
 
 cases(1, JUDGED);
 
+type Hook = NonNullable<NftChain['hook']>;
+
 const WEB = service('tcp', 80, 'b', 8080);
+
+/** `policyTable` with another hook of the base chains at `hook`; `undefined`: none, so that they judge nothing. */
+function withHook(hook: string, other: (there: Hook) => Hook | undefined): Row[] {
+  return policyTable({}).map((row): Row => {
+    if (row.target !== 'nft' || row.body.kind !== 'chain' || row.body.hook?.hook !== hook) return row;
+    return { ...row, body: { ...row.body, hook: other(row.body.hook) } };
+  });
+}
+
+/** One before ip_vs_out_hook in LOCAL_IN (NF_IP_PRI_NAT_SRC - 2). */
+const BEFORE_IPVS = 97;
 
 test('INPUT is judged behind IPVS: before it, a pod would be refused the Service address', async () => {
   tracking(1);
-  const early = policyTable({}).map((row): Row => {
-    if (row.target !== 'nft' || row.body.kind !== 'chain' || row.body.hook?.hook !== 'input') return row;
-    return { ...row, body: { ...row.body, hook: { ...row.body.hook, priority: BEFORE_IPVS } } };
-  });
+  const early = withHook('input', (hook) => ({ ...hook, priority: BEFORE_IPVS }));
   for (const family of FAMILIES) {
     await program(policyTable({}));
     assert.equal(await ask('a', WEB, family, PATIENCE), '.');
@@ -167,8 +177,12 @@ test('INPUT is judged behind IPVS: before it, a pod would be refused the Service
     nft('flush', 'ruleset');
   }
 });
-/** One before ip_vs_out_hook in LOCAL_IN (NF_IP_PRI_NAT_SRC - 2). */
-const BEFORE_IPVS = 97;
+
+test('OUTPUT is where it is judged: nobody else sees it', async () => {
+  tracking(1);
+  await program(withHook('output', () => undefined));
+  for (const family of FAMILIES) assert.equal(await ask('outside', WEB, family, PATIENCE), '.');
+});
 
 test("what is denied is denied as the pods' own traffic, and counted there once", async () => {
   tracking(1);
