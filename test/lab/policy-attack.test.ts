@@ -85,3 +85,18 @@ test('packets that somebody else than a node puts into the tunnel', async () => 
   const senders = ['default/n1-b', 'default/n2-b', 'outside'];
   await nothingHeard(lab, new Map(senders.map((from) => [from, forged ?? []])));
 });
+
+test('a bridge that is told to call no rules does so again within a second', async () => {
+  await using lab = await guarded();
+  const calls = ['iptables', 'ip6tables'].map((which) => `net.bridge.bridge-nf-call-${which}`);
+  for (const call of calls) {
+    await lab.run('n1', 'sysctl', '-w', `${call}=0`);
+    // The sweep comes every minute: nothing but a watch is that quick.
+    const again = async () => assert.equal(await lab.run('n1', 'sysctl', '-n', call), '1\n');
+    await eventually(again, 3_000);
+  }
+  for (const family of ['ipv4', 'ipv6'] as const) {
+    const { verdict } = await lab.probe('default/n1-b', VICTIM, { family, timeout: 200 });
+    assert.equal(verdict, 'dropped');
+  }
+});

@@ -27,11 +27,15 @@ import type { NetlinkTransport } from './netlink/transport.ts';
 export interface SysctlTargetOptions {
   /** File of the journal, in the state folder. */
   readonly journal: string;
-  /** For notifications of forwarding, rp_filter and the like (RTM_NEWNETCONF); without it drift waits for the sweep. */
+  /** For notifications of forwarding, rp_filter and the like (RTM_NEWNETCONF); without it their drift waits for the sweep. */
   readonly nl?: NetlinkTransport;
   /** Default `/proc/sys`. */
   readonly root?: string;
 }
+
+/** The kernel tells nobody when these change, and policies between pods of one bridge hang on them. */
+const UNTOLD = 'net/bridge/';
+const LOOK_MS = 500;
 
 /** Values before us, by path. */
 type Journal = Map<string, string>;
@@ -41,14 +45,21 @@ export function sysctlTarget({
   nl,
   root = '/proc/sys',
 }: SysctlTargetOptions): Target<SysctlBody> {
+  const untold = new Map<string, string>();
+  const note = (path: string): string | undefined => {
+    const value = read(root, path);
+    if (path.startsWith(UNTOLD) && value !== undefined) untold.set(path, value);
+    return value;
+  };
   const target: Target<SysctlBody> = {
     name: 'sysctl',
     stage: 0,
     same: (wanted, found) => normal(wanted.value) === normal(found.value),
     async observe() {
       const found = new Map<string, SysctlBody>();
+      untold.clear();
       for (const path of readJournal(file).keys()) {
-        const value = read(root, path);
+        const value = note(path);
         if (value !== undefined) found.set(sysctlKey(path), { path, value });
       }
       return found;
@@ -64,14 +75,16 @@ export function sysctlTarget({
       });
       // After the changes: what was put back is no longer ours.
       writeJournal(file, journal);
+      untold.clear();
+      for (const path of journal.keys()) note(path);
       return outcomes;
     },
   };
   if (nl === undefined) return target;
   return {
     ...target,
-    watch: (onDrift) =>
-      watchDrift(
+    watch: (onDrift) => {
+      const told = watchDrift(
         {
           nl,
           groups: [RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF],
@@ -80,7 +93,16 @@ export function sysctlTarget({
         },
         // The message names a link by number and some settings by code; a look at our few files is simpler.
         () => onDrift('unknown'),
-      ),
+      );
+      const moved = () => [...untold].some(([path, value]) => read(root, path) !== value);
+      const timer = setInterval(() => moved() && onDrift('unknown'), LOOK_MS).unref();
+      return {
+        close() {
+          clearInterval(timer);
+          told.close();
+        },
+      };
+    },
   };
 }
 
