@@ -11,8 +11,9 @@ import { vmKernel } from './vm.ts';
 
 /** Megabytes; taken from the machine as they are used. */
 const MEMORY = 1536;
-/** A guest that hangs is ended. The longest file takes a tenth of this on two idle cores. */
+/** A guest that hangs is ended. The longest file takes a third of this on a busy machine. */
 const DEADLINE = 15 * 60_000;
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 /** What the kernel says at its end however quiet it is told to be. */
 const FAREWELL = /^(sysrq: Power Off|reboot: (Power down|System halted))\s*$/;
@@ -73,14 +74,21 @@ function run(kernel: string, init: string, scratch: string): Promise<boolean> {
       inTime = false;
       kill();
     }, DEADLINE);
-    process.once('exit', kill);
+    const interrupted = () => process.exit(130);
+    for (const signal of SIGNALS) process.once(signal, interrupted);
+    const abandon = () => {
+      kill();
+      rmSync(scratch, { recursive: true, force: true });
+    };
+    process.once('exit', abandon);
     createInterface({ input: child.stdout }).on('line', (line) => {
       if (!FAREWELL.test(line)) console.log(line.trimEnd());
     });
     child.once('error', reject);
     child.once('close', () => {
       clearTimeout(timer);
-      process.off('exit', kill);
+      for (const signal of SIGNALS) process.off(signal, interrupted);
+      process.off('exit', abandon);
       kill();
       resolve(inTime);
     });

@@ -110,11 +110,14 @@ async function endAll(nl: NetlinkTransport, judge = deniesPort80): Promise<strin
   reconciler.gate(() => undefined);
   reconciler.step();
   const end = performance.now() + 60_000;
-  while (told.filter((word) => word === 'done').length < 2) {
-    assert.ok(performance.now() < end, told.join('\n'));
-    await new Promise((resolve) => setTimeout(resolve, 5));
+  try {
+    while (told.filter((word) => word === 'done').length < 2) {
+      assert.ok(performance.now() < end, told.join('\n'));
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  } finally {
+    reconciler.close();
   }
-  reconciler.close();
   return told;
 }
 
