@@ -1,12 +1,17 @@
 /** The five laws that every target obeys, and the machine on which the rtnetlink targets are tried. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { after, before } from 'node:test';
 import fc from 'fast-check';
 import type { Ip } from '../../src/model/net/ip.ts';
 import type { Mac } from '../../src/model/net/mac.ts';
 import type { LinkBody } from '../../src/model/rows/link.ts';
 import type { Change, Target } from '../../src/reconcile/target.ts';
 import { linkTarget } from '../../src/targets/linux/link.ts';
+import { NETLINK_ROUTE } from '../../src/targets/linux/netlink/constants.ts';
+import { RTNLGRP_IPV4_ROUTE } from '../../src/targets/linux/netlink/rtnetlink/constants.ts';
+import { readRoute } from '../../src/targets/linux/netlink/rtnetlink/route.ts';
+import { openNetlink } from '../../src/targets/linux/netlink/socket.ts';
 import type { NetlinkTransport } from '../../src/targets/linux/netlink/transport.ts';
 
 /** FAIRLEAD_RUNS raises the number of random cases. */
@@ -38,6 +43,40 @@ export function underlay(): void {
     'addr add 198.51.100.1/24 dev eth1',
     'addr add 2001:db8:1::1/64 dev eth1 nodad',
   ]);
+}
+
+/** The machine of a test file: the underlay, our links of these names, and two sockets: what `nl` does is another's to `other`. */
+export function routingMachine(names: readonly string[]) {
+  const nl = openNetlink(NETLINK_ROUTE);
+  const other = openNetlink(NETLINK_ROUTE);
+  before(async () => {
+    underlay();
+    await ownLinks(nl, names);
+  });
+  after(() => {
+    nl.close();
+    other.close();
+  });
+  return { nl, other };
+}
+
+/** Types of the notifications (24 RTM_NEWROUTE, 25 RTM_DELROUTE) about routes to this address, from now on. */
+export function routeEvents(nl: NetlinkTransport, dst: string) {
+  const kinds: number[] = [];
+  const subscription = nl.subscribe(
+    [RTNLGRP_IPV4_ROUTE],
+    (message) => {
+      if (readRoute(message)?.dst === dst) kinds.push(message.type);
+    },
+    () => {},
+  );
+  return {
+    async end(): Promise<readonly number[]> {
+      await turns();
+      subscription.close();
+      return kinds;
+    },
+  };
 }
 
 export function vxlanBody(name: string, vni: number, changes: Partial<LinkBody> = {}): LinkBody {

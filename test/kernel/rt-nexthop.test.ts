@@ -1,34 +1,32 @@
 /** Targets `nexthop` and `route` by id on the real kernel. FAIRLEAD_RUNS raises the number of random cases. */
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import fc from 'fast-check';
 import type { Cidr } from '../../src/model/net/cidr.ts';
 import type { Ip } from '../../src/model/net/ip.ts';
 import { type NexthopBody, nexthopId, nexthopKey } from '../../src/model/rows/nexthop.ts';
 import { type NextHop, type RouteBody, routeKey } from '../../src/model/rows/route.ts';
 import { probeKernel } from '../../src/sources/host/kernel.ts';
-import { NETLINK_ROUTE } from '../../src/targets/linux/netlink/constants.ts';
-import { lookUpRoute, readRoute } from '../../src/targets/linux/netlink/rtnetlink/route.ts';
-import { openNetlink } from '../../src/targets/linux/netlink/socket.ts';
+import { lookUpRoute } from '../../src/targets/linux/netlink/rtnetlink/route.ts';
 import { nexthopTarget } from '../../src/targets/linux/nexthop.ts';
 import { routeTarget } from '../../src/targets/linux/route.ts';
 import { until } from '../support/until.ts';
-import { assertOk, checkTargetLaws, ip, ipBatch, keyed, ownLinks, pass, turns, underlay } from './rt-laws.ts';
+import {
+  assertOk,
+  checkTargetLaws,
+  ip,
+  ipBatch,
+  keyed,
+  pass,
+  routeEvents,
+  routingMachine,
+  turns,
+} from './rt-laws.ts';
 
-const nl = openNetlink(NETLINK_ROUTE);
-const other = openNetlink(NETLINK_ROUTE);
+const { nl, other } = routingMachine(['fl-a', 'fl-b']);
 const nexthops = nexthopTarget(nl);
 const routes = routeTarget(nl);
-
-before(async () => {
-  underlay();
-  await ownLinks(nl, ['fl-a', 'fl-b']);
-});
-after(() => {
-  nl.close();
-  other.close();
-});
 
 const IDS = [
   1,
@@ -177,14 +175,7 @@ test('between a plain next hop and an id a change is one replace, in both direct
   const plain = route({ dev: 'eth0', via: '192.0.2.2' as Ip, onlink: false });
   const equal = route({ dev: 'fl-a', via: 'fe80::2' as Ip, onlink: true });
   await pass(routes, onlyRoute(plain));
-  const kinds: number[] = [];
-  const raw = other.subscribe(
-    [7],
-    (message) => {
-      if (readRoute(message)?.dst === '10.5.0.0') kinds.push(message.type);
-    },
-    () => {},
-  );
+  const events = routeEvents(other, '10.5.0.0');
   let before = plain;
   const steps = [byId, plain, byId, equal, byId, plain];
   for (const next of steps) {
@@ -194,10 +185,8 @@ test('between a plain next hop and an id a change is one replace, in both direct
     assert.equal(shown().split('\n').length, 1);
     before = next;
   }
-  await turns();
-  raw.close();
   assert.deepEqual(
-    kinds,
+    await events.end(),
     steps.map(() => 24),
     'RTM_NEWROUTE each time and no RTM_DELROUTE',
   );
@@ -207,23 +196,10 @@ test('between a plain next hop and an id a change is one replace, in both direct
 test('a nexthop replaced in place takes its routes to the new device: at no time is the prefix without a route', async () => {
   await pass(nexthops, only(nexthop('fl-a')));
   await pass(routes, onlyRoute(route({ ...nexthop('fl-a') })));
-  const kinds: number[] = [];
-  const raw = other.subscribe(
-    [7],
-    (message) => {
-      if (readRoute(message)?.dst === '10.5.0.0') kinds.push(message.type);
-    },
-    () => {},
-  );
+  const events = routeEvents(other, '10.5.0.0');
   await pass(nexthops, only(nexthop('fl-b')));
   assert.match(shown(), /nhid \d+ via inet6 fe80::2 dev fl-b/);
-  await turns();
-  raw.close();
-  assert.deepEqual(
-    kinds.filter((kind) => kind === 25),
-    [],
-    'no RTM_DELROUTE',
-  );
+  assert.ok(!(await events.end()).includes(25), 'no RTM_DELROUTE');
   assert.equal((await pass(routes, onlyRoute(route({ ...nexthop('fl-b') })))).length <= 1, true);
   assert.equal((await pass(routes, onlyRoute(route({ ...nexthop('fl-b') })))).length, 0);
   await clear();

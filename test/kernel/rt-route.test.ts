@@ -1,29 +1,27 @@
 /** Target `route` on the real kernel. FAIRLEAD_RUNS raises the number of random cases. */
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import fc from 'fast-check';
 import type { Cidr } from '../../src/model/net/cidr.ts';
 import { type Family, familyOf, type Ip } from '../../src/model/net/ip.ts';
 import { type NextHop, type RouteBody, routeKey } from '../../src/model/rows/route.ts';
-import { NETLINK_ROUTE } from '../../src/targets/linux/netlink/constants.ts';
-import { lookUpRoute, readRoute } from '../../src/targets/linux/netlink/rtnetlink/route.ts';
-import { openNetlink } from '../../src/targets/linux/netlink/socket.ts';
+import { lookUpRoute } from '../../src/targets/linux/netlink/rtnetlink/route.ts';
 import { routeTarget } from '../../src/targets/linux/route.ts';
 import { until } from '../support/until.ts';
-import { assertOk, checkTargetLaws, ip, ipBatch, keyed, ownLinks, pass, turns, underlay } from './rt-laws.ts';
+import {
+  assertOk,
+  checkTargetLaws,
+  ip,
+  ipBatch,
+  keyed,
+  pass,
+  routeEvents,
+  routingMachine,
+  turns,
+} from './rt-laws.ts';
 
-const nl = openNetlink(NETLINK_ROUTE);
-const other = openNetlink(NETLINK_ROUTE);
+const { nl, other } = routingMachine(['fl-a', 'fl-b']);
 const target = routeTarget(nl);
-
-before(async () => {
-  underlay();
-  await ownLinks(nl, ['fl-a', 'fl-b']);
-});
-after(() => {
-  nl.close();
-  other.close();
-});
 
 const PREFIXES: Readonly<Record<Family, readonly string[]>> = {
   ipv4: ['0.0.0.0/0', '10.1.0.0/16', '10.1.2.0/24', '10.1.3.0/24', '10.1.2.128/25', '10.9.9.9/32'],
@@ -204,24 +202,15 @@ test('a change is one replace: at no time is the prefix without a route', async 
   const a = via('10.5.0.0/24', hop('eth0', '192.0.2.2', false));
   const b = via('10.5.0.0/24', hop('fl-a', 'fe80::2', true));
   assertOk([put(a)], await target.apply([put(a)]));
-  const events: string[] = [];
+  const told: string[] = [];
   const watch = routeTarget(other).watch?.((keys) =>
-    events.push(keys === 'unknown' ? 'unknown' : [...keys].join()),
+    told.push(keys === 'unknown' ? 'unknown' : [...keys].join()),
   );
-  const kinds: number[] = [];
-  const raw = other.subscribe(
-    [7],
-    (message) => {
-      if (readRoute(message)?.dst === '10.5.0.0') kinds.push(message.type);
-    },
-    () => {},
-  );
+  const events = routeEvents(other, '10.5.0.0');
   assertOk([put(b)], await target.apply([{ ...put(b), found: a }]));
-  await turns();
-  raw.close();
+  assert.deepEqual(await events.end(), [24], 'one RTM_NEWROUTE and no RTM_DELROUTE');
   watch?.close();
-  assert.deepEqual(kinds, [24], 'one RTM_NEWROUTE and no RTM_DELROUTE');
-  assert.deepEqual(events, ['10.5.0.0/24']);
+  assert.deepEqual(told, ['10.5.0.0/24']);
   await clear();
 });
 

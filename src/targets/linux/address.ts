@@ -3,8 +3,8 @@ import type { IpPrefix } from '../../model/net/cidr.ts';
 import { splitPrefix } from '../../model/net/cidr.ts';
 import { type AddressBody, addressKey } from '../../model/rows/address.ts';
 import { LINK_PREFIX } from '../../model/rows/link.ts';
-import type { Change, Outcome, Target } from '../../reconcile/target.ts';
-import { applyBatch, type BatchPlan, OK, rowsTaken } from './batch.ts';
+import type { Target } from '../../reconcile/target.ts';
+import { applyBatch, type BatchPlan, OK } from './batch.ts';
 import { watchDrift } from './drift.ts';
 import {
   type Address,
@@ -16,6 +16,7 @@ import {
 import { RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_LINK } from './netlink/rtnetlink/constants.ts';
 import type { NetlinkTransport } from './netlink/transport.ts';
 import { indexesOf, listOwnLinks, ownLink } from './own-links.ts';
+import { applyToPlaces, type Holder } from './places.ts';
 
 export function addressTarget(nl: NetlinkTransport): Target<AddressBody> {
   const names = new Map<number, string>();
@@ -40,9 +41,8 @@ export function addressTarget(nl: NetlinkTransport): Target<AddressBody> {
       };
       const removals = new Set(batch.filter(({ wanted }) => wanted === undefined).map(({ key }) => key));
       const before = removals.size > 0 ? await observe(nl, names) : undefined;
-      const outcomes = await applyBatch(nl, batch, plan);
+      const outcomes = await applyToPlaces(nl, batch, plan, () => automaticOnes(nl));
       if (before === undefined && outcomes.every((outcome) => outcome.ok)) return outcomes;
-      await replaceAutomatic(nl, batch, outcomes, plan);
       const after = await observe(nl, names);
       // With an IPv4 address the kernel removes the others of its prefix on the link (unless promote_secondaries is set).
       const lost = [...(before ?? [])].filter(([key]) => !after.has(key) && !removals.has(key));
@@ -74,23 +74,10 @@ export function addressTarget(nl: NetlinkTransport): Target<AddressBody> {
  * The kernel gives a link that gets IPv6 while it is up the link-local address of its MAC, which may be the wanted one. That would be
  * under duplicate address detection, and would go with the kernel's mind: ours takes its place.
  */
-async function replaceAutomatic(
-  nl: NetlinkTransport,
-  batch: readonly Change<AddressBody>[],
-  outcomes: Outcome[],
-  plan: BatchPlan<AddressBody>,
-): Promise<void> {
-  const taken = rowsTaken(batch, outcomes);
-  if (taken.length === 0) return;
-  const automatic = new Set(
-    (await list(nl)).filter((one) => one.automatic).map(({ body }) => addressKey(body.dev, body.address)),
-  );
-  for (const i of taken) {
-    const change = batch[i];
-    if (change === undefined || !automatic.has(change.key)) continue;
-    const [outcome] = await applyBatch(nl, [{ ...change, found: change.wanted }], plan);
-    if (outcome) outcomes[i] = outcome;
-  }
+async function automaticOnes(nl: NetlinkTransport): Promise<(key: string) => Holder> {
+  const automatic = (await list(nl)).filter((one) => one.automatic);
+  const keys = new Set(automatic.map(({ body }) => addressKey(body.dev, body.address)));
+  return (key) => (keys.has(key) ? 'ours' : undefined);
 }
 
 async function observe(nl: NetlinkTransport, names: Map<number, string>): Promise<Map<string, AddressBody>> {

@@ -31,15 +31,6 @@ export async function applyBatch<Body>(
   return outcomes;
 }
 
-/** Rows that were to be new and whose place is taken (EEXIST), by their place in the batch. */
-export function rowsTaken<Body>(batch: readonly Change<Body>[], outcomes: readonly Outcome[]): number[] {
-  return batch.flatMap((change, i) => {
-    const outcome = outcomes[i];
-    if (outcome === undefined || outcome.ok || change.wanted === undefined) return [];
-    return outcome.error instanceof NetlinkError && outcome.error.code === 'EEXIST' ? [i] : [];
-  });
-}
-
 async function applySlice<Body>(
   nl: NetlinkTransport,
   batch: readonly Change<Body>[],

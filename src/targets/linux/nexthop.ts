@@ -7,7 +7,7 @@ import type { Ip } from '../../model/net/ip.ts';
 import { type NexthopBody, nexthopKey } from '../../model/rows/nexthop.ts';
 import { ROUTE_PROTOCOL } from '../../model/rows/route.ts';
 import type { Change, Outcome, Target } from '../../reconcile/target.ts';
-import { applyBatch, type BatchPlan, rowsTaken } from './batch.ts';
+import type { BatchPlan } from './batch.ts';
 import { watchDrift } from './drift.ts';
 import { NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from './netlink/constants.ts';
 import { RTNLGRP_LINK, RTNLGRP_NEXTHOP } from './netlink/rtnetlink/constants.ts';
@@ -20,7 +20,8 @@ import {
 } from './netlink/rtnetlink/nexthop.ts';
 import { RTNH_F_ONLINK } from './netlink/rtnetlink/route.ts';
 import { NetlinkError, type NetlinkTransport } from './netlink/transport.ts';
-import { anyLink, indexesOf, namesOf } from './own-links.ts';
+import { indexesInUse, namesOf } from './own-links.ts';
+import { applyToPlaces, type Holder } from './places.ts';
 import { protocolName } from './route-holders.ts';
 
 const EOPNOTSUPP = 95;
@@ -96,11 +97,7 @@ async function apply(
   used: Set<number>,
 ): Promise<readonly Outcome[]> {
   const devs = batch.flatMap(({ wanted }) => wanted?.dev ?? []);
-  const indexOf = await indexesOf(devs, async (name) => {
-    const link = await anyLink(nl, name);
-    used.add(link.index);
-    return link;
-  });
+  const indexOf = await indexesInUse(nl, devs, used);
   const plan: BatchPlan<NexthopBody> = {
     title: (change) => `nexthop ${change.key}`,
     gone: ['ENOENT', 'ENODEV'],
@@ -112,38 +109,24 @@ async function apply(
       return [newNexthop({ ...spec, protocol: ROUTE_PROTOCOL }, flags)];
     },
   };
-  const outcomes = await applyBatch(nl, batch, plan);
-  const taken = rowsTaken(batch, outcomes);
-  if (taken.length > 0) await settleTaken(nl, batch, plan, outcomes, taken);
-  return outcomes;
+  return applyToPlaces(nl, batch, plan, () => holdersOf(nl));
 }
 
-/** Rows whose id is taken: by ourselves after all (then it is a change), or by somebody whose name goes into the error. */
-async function settleTaken(
-  nl: NetlinkTransport,
-  batch: readonly Change<NexthopBody>[],
-  plan: BatchPlan<NexthopBody>,
-  outcomes: Outcome[],
-  taken: readonly number[],
-): Promise<void> {
-  const holders = new Map((await dump(nl)).map((nexthop) => [nexthop.id, nexthop]));
+async function holdersOf(nl: NetlinkTransport): Promise<(key: string, wanted: NexthopBody) => Holder> {
+  const all = await dump(nl);
+  const holders = new Map(all.map((nexthop) => [nexthop.id, nexthop]));
   const names = await namesOf(
     nl,
-    [...holders.values()].map(({ index }) => index),
+    all.map(({ index }) => index),
   );
-  for (const i of taken) {
-    const change = batch[i];
-    const holder = change?.wanted && holders.get(change.wanted.id);
-    if (change === undefined || holder === undefined) continue;
-    if (holder.protocol === ROUTE_PROTOCOL) {
-      const [outcome] = await applyBatch(nl, [{ ...change, found: change.wanted }], plan);
-      if (outcome) outcomes[i] = outcome;
-    } else {
-      const message = `nexthop ${change.key}: the id is held by another's nexthop: ${wordsOf(holder, names)}`;
-      const hint = `if nothing needs it: ip nexthop delete id ${change.key}`;
-      outcomes[i] = { ok: false, error: new FairleadError('foreign-nexthop', message, { hint }) };
-    }
-  }
+  return (key, { id }) => {
+    const holder = holders.get(id);
+    if (!holder) return undefined;
+    if (holder.protocol === ROUTE_PROTOCOL) return 'ours';
+    const message = `nexthop ${key}: the id is held by another's nexthop: ${wordsOf(holder, names)}`;
+    const hint = `if nothing needs it: ip nexthop delete id ${key}`;
+    return new FairleadError('foreign-nexthop', message, { hint });
+  };
 }
 
 function wordsOf({ protocol, via, index }: KernelNexthop, names: ReadonlyMap<number, string>): string {

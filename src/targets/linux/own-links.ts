@@ -27,8 +27,8 @@ export async function ownLink(nl: NetlinkTransport, name: string): Promise<Link>
   return link;
 }
 
-/** A link by name. Throws `no-link`. */
-export async function anyLink(nl: NetlinkTransport, name: string): Promise<Link> {
+/** Throws `no-link`. */
+async function anyLink(nl: NetlinkTransport, name: string): Promise<Link> {
   const link = await knownLink(nl, name);
   if (link === undefined) throw noLink(name);
   return link;
@@ -64,6 +64,19 @@ export async function indexesOf(
     if (typeof answer === 'number') return answer;
     throw answer;
   };
+}
+
+/** The same of any links. Each that is found is put into `used`. */
+export async function indexesInUse(
+  nl: NetlinkTransport,
+  names: Iterable<string>,
+  used: Set<number>,
+): Promise<(name: string) => number> {
+  return indexesOf(names, async (name) => {
+    const link = await anyLink(nl, name);
+    used.add(link.index);
+    return link;
+  });
 }
 
 /** Names of links by index, asked once each; a link that has gone has the name `#INDEX`, and 0 (none) has none. */

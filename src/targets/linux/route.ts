@@ -7,7 +7,7 @@ import { type Cidr, splitPrefix } from '../../model/net/cidr.ts';
 import { FAMILIES, type Family, familyOf, type Ip } from '../../model/net/ip.ts';
 import { type NextHop, ROUTE_PROTOCOL, type RouteBody, routeKey } from '../../model/rows/route.ts';
 import type { Change, Outcome, Target } from '../../reconcile/target.ts';
-import { applyBatch, type BatchPlan, rowsTaken } from './batch.ts';
+import type { BatchPlan } from './batch.ts';
 import { watchDrift } from './drift.ts';
 import { NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from './netlink/constants.ts';
 import {
@@ -31,7 +31,8 @@ import {
   type WireHop,
 } from './netlink/rtnetlink/route.ts';
 import type { NetlinkTransport } from './netlink/transport.ts';
-import { anyLink, indexesOf, namesOf } from './own-links.ts';
+import { indexesInUse, namesOf } from './own-links.ts';
+import { applyToPlaces, type Holder } from './places.ts';
 import { routeHolders } from './route-holders.ts';
 
 /** What the kernel gives a route that asks for no metric (IP6_RT_PRIO_USER). */
@@ -161,11 +162,7 @@ async function apply(
   used: Set<number>,
 ): Promise<readonly Outcome[]> {
   const devs = batch.flatMap(({ wanted }) => wanted?.nextHops.map((hop) => hop.dev) ?? []);
-  const indexOf = await indexesOf(devs, async (name) => {
-    const link = await anyLink(nl, name);
-    used.add(link.index);
-    return link;
-  });
+  const indexOf = await indexesInUse(nl, devs, used);
   const plan: BatchPlan<RouteBody> = {
     title: (change) => `route ${change.key}`,
     gone: ['ESRCH', 'ENODEV'],
@@ -177,35 +174,18 @@ async function apply(
       return found === undefined ? [] : [deleteRoute(placeOf(found))];
     },
   };
-  const outcomes = await applyBatch(nl, batch, plan);
-  const taken = rowsTaken(batch, outcomes);
-  if (taken.length > 0) await settleTaken(nl, batch, plan, outcomes, taken);
-  return outcomes;
+  return applyToPlaces(nl, batch, plan, () => holdersOf(nl));
 }
 
-/** Rows whose place is taken: by ourselves after all (then it is a change), or by somebody whose name goes into the error. */
-async function settleTaken(
-  nl: NetlinkTransport,
-  batch: readonly Change<RouteBody>[],
-  plan: BatchPlan<RouteBody>,
-  outcomes: Outcome[],
-  taken: readonly number[],
-): Promise<void> {
+async function holdersOf(nl: NetlinkTransport): Promise<(key: string, wanted: RouteBody) => Holder> {
   const holderOf = await routeHolders(nl, DEFAULT_METRIC);
-  for (const i of taken) {
-    const change = batch[i];
-    if (change?.wanted === undefined) continue;
-    const holder = holderOf(change.wanted.dst, change.wanted.table);
-    if (holder?.route.protocol === ROUTE_PROTOCOL) {
-      const again = { ...change, found: change.wanted };
-      const [outcome] = await applyBatch(nl, [again], plan);
-      if (outcome) outcomes[i] = outcome;
-    } else if (holder) {
-      const message = `route ${change.key}: the prefix is held by another's route: ${holder.words}`;
-      const hint = 'remove that route, or give the prefix up';
-      outcomes[i] = { ok: false, error: new FairleadError('foreign-route', message, { hint }) };
-    }
-  }
+  return (key, { dst, table }) => {
+    const holder = holderOf(dst, table);
+    if (!holder) return undefined;
+    if (holder.route.protocol === ROUTE_PROTOCOL) return 'ours';
+    const message = `route ${key}: the prefix is held by another's route: ${holder.words}`;
+    return new FairleadError('foreign-route', message, { hint: 'remove that route, or give the prefix up' });
+  };
 }
 
 function specOf(body: RouteBody, indexOf: (dev: string) => number): RouteSpec {
