@@ -1,56 +1,17 @@
 import assert from 'node:assert/strict';
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { FakeClock } from '../../../test/support/fake-clock.ts';
-import {
-  type Handler,
-  reply,
-  type ScriptedServer,
-  scriptedServer,
-  status,
-} from '../../../test/support/kube-server.ts';
+import { clientBench, failure as failureOf } from '../../../test/support/kube-client.ts';
+import { reply, status } from '../../../test/support/kube-server.ts';
 import { FairleadError } from '../../model/errors.ts';
-import { type KubeClient, type KubeClientOptions, kubeClient } from './client.ts';
 import { ApiError, ConnectionError } from './errors.ts';
 import { NODES, PODS } from './resource.ts';
 
 const SECRET = 'very-secret-token';
-const closers: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const close of closers.splice(0)) await close();
-});
-
-async function serve(handle: Handler, tls?: Parameters<typeof scriptedServer>[1]): Promise<ScriptedServer> {
-  const server = await scriptedServer(handle, tls);
-  closers.push(() => server.close());
-  return server;
-}
-
-function client(options: KubeClientOptions): KubeClient {
-  const made = kubeClient({ timeout: 2000, ...options });
-  closers.push(() => made.close());
-  return made;
-}
-
-function folder(): string {
-  const path = mkdtempSync(join(tmpdir(), 'fairlead-kube-'));
-  closers.push(() => rmSync(path, { recursive: true, force: true }));
-  return path;
-}
-
-/** What a request throws; its words never hold the secret. */
-async function failure(request: Promise<unknown>): Promise<FairleadError> {
-  try {
-    await request;
-  } catch (error) {
-    assert.ok(error instanceof FairleadError, `typed: ${error}`);
-    assert.ok(!`${error.stack} ${error.hint}`.includes(SECRET), 'no secret in the words');
-    return error;
-  }
-  return assert.fail('it should have failed');
-}
+const { serve, client, folder } = clientBench();
+const failure = (request: Promise<unknown>) => failureOf(request, SECRET);
 
 const node = (name: string) => ({ ...NODES, name });
 

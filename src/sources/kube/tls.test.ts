@@ -1,54 +1,15 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, afterEach, before, describe, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import type { TLSSocket } from 'node:tls';
 import { CertificateAuthority } from '../../../test/support/certificates.ts';
-import {
-  type Handler,
-  reply,
-  type ScriptedServer,
-  scriptedServer,
-  status,
-} from '../../../test/support/kube-server.ts';
-import { FairleadError } from '../../model/errors.ts';
-import { type KubeClient, type KubeClientOptions, kubeClient } from './client.ts';
+import { clientBench, failure } from '../../../test/support/kube-client.ts';
+import { type Handler, reply, status } from '../../../test/support/kube-server.ts';
 import { ConnectionError } from './errors.ts';
 import { NODES } from './resource.ts';
 
-const closers: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const close of closers.splice(0)) await close();
-});
-
-async function serve(handle: Handler, tls: Parameters<typeof scriptedServer>[1]): Promise<ScriptedServer> {
-  const server = await scriptedServer(handle, tls);
-  closers.push(() => server.close());
-  return server;
-}
-
-function client(options: KubeClientOptions): KubeClient {
-  const made = kubeClient({ timeout: 2000, ...options });
-  closers.push(() => made.close());
-  return made;
-}
-
-function folder(): string {
-  const path = mkdtempSync(join(tmpdir(), 'fairlead-kube-'));
-  closers.push(() => rmSync(path, { recursive: true, force: true }));
-  return path;
-}
-
-async function failure(request: Promise<unknown>): Promise<FairleadError> {
-  try {
-    await request;
-  } catch (error) {
-    assert.ok(error instanceof FairleadError, `typed: ${error}`);
-    return error;
-  }
-  return assert.fail('it should have failed');
-}
+const { serve, client, folder, later } = clientBench();
 
 const node = (name: string) => ({ ...NODES, name });
 
@@ -87,7 +48,7 @@ describe('TLS', () => {
 
   test('a CA file that is renewed together with the server', async () => {
     const other = new CertificateAuthority('new CA');
-    closers.push(() => other.close());
+    later(() => other.close());
     const file = join(folder(), 'ca.crt');
     writeFileSync(file, authority.ca);
     const server = await serve(hello, other.issue('server', ['IP:127.0.0.1']));
