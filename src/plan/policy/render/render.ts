@@ -10,7 +10,15 @@ import { FAMILIES, familyOf, type Ip } from '../../../model/net/ip.ts';
 import type { NftVerdict } from '../../../model/rows/nft.ts';
 import type { Row, RowRef } from '../../../model/rows/row.ts';
 import type { UnitPlan } from '../../planner.ts';
-import type { AddressSet, BlockSet, CompiledPolicy, LocalPod, PortSet, Selection } from '../compiled.ts';
+import type {
+  AddressSet,
+  BlockSet,
+  CompiledPolicy,
+  Judges,
+  LocalPod,
+  PortSet,
+  Selection,
+} from '../compiled.ts';
 import { baseChains, dispatchRows as dispatchChains, endedRows } from './base.ts';
 import { deniedRows } from './denied.ts';
 import {
@@ -111,14 +119,25 @@ export function tierRows(
 
 /** The pod's elements in the dispatch maps: both directions, each of its addresses. */
 export function dispatchRows(pod: LocalPod): readonly Row[] {
-  return DIRECTIONS.flatMap((direction) => pod.ips.flatMap((ip) => dispatched(pod, direction, ip)));
+  const [why, words] = [`pod ${pod.pod}`, comment(pod.pod)];
+  return DIRECTIONS.flatMap((direction) =>
+    pod.ips.flatMap((ip) =>
+      dispatched(pod[direction], direction, ip, (map, value, needs) =>
+        elementRow(why, map, [ip], { value, comment: words, needs }),
+      ),
+    ),
+  );
 }
 
-function dispatched(pod: LocalPod, direction: Direction, ip: Ip): Row[] {
-  const { admin, selection } = pod[direction];
+type DispatchElement = (map: string, value: NftVerdict, needs: readonly RowRef[]) => Row;
+
+function dispatched(
+  { admin, selection }: Judges,
+  direction: Direction,
+  ip: Ip,
+  element: DispatchElement,
+): Row[] {
   const family = familyOf(ip);
-  const element = (map: string, value: NftVerdict, needs: readonly RowRef[]) =>
-    elementRow(`pod ${pod.pod}`, map, [ip], { value, comment: comment(pod.pod), needs });
   const to = (verdict: 'jump' | 'goto', chain: string) => [{ verdict, chain }, [chainRef(chain)]] as const;
   const [value, chains] = selection
     ? to('goto', selectionChain(selection))
