@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import { assertStepwise, CONFIG, node, type Step } from '../../../test/support/plan-worlds.ts';
 import {
   ALL,
+  block,
   cnp,
   DENY,
   from,
@@ -396,6 +397,52 @@ test('rules of a policy that change touch no chain of pods; those of a ClusterNe
   assert.equal(turn().units, 1);
   store.put('clusterNetworkPolicies', 'c', cnp('c', 'Admin', 1, { ingress: [{ ...DENY, name: 'other' }] }));
   assert.equal(turn().units, 2, 'its problems, and the tier that two chains share');
+});
+
+test('a ClusterNetworkPolicy that comes writes no chain of NetworkPolicies; what it leaves open waits for it to be there', () => {
+  const { store, engine, turn } = running({
+    pods: ['a', 'b'].map((name, i) => simple(`x/${name}`, `app=${name}`, `10.244.1.${i + 2}`)),
+    netpols: [netpol('x/p', '', { ingress: [] }), netpol('x/q', 'app=b', { ingress: [] })],
+  });
+  const chosen = (address: string) =>
+    [...engine.rows()].find(({ key }) => key === `element policy-ingress-pods-v4 ${address}`)?.needs;
+  store.put('clusterNetworkPolicies', 'c', cnp('c', 'Admin', 1, { ingress: [DENY] }));
+  const { rows } = turn();
+  assert.deepEqual(
+    rows.filter((key) => !key.startsWith('element policy-ingress-pods-v4 ')),
+    [
+      'chain ingress-admin/c',
+      'chain policy-denied-ingress/admin/c/0',
+      'element policy-ingress-admin-v4 10.244.1.2',
+      'element policy-ingress-admin-v4 10.244.1.3',
+    ],
+  );
+  assert.deepEqual(
+    chosen('10.244.1.3')?.map(({ key }) => key),
+    ['chain ingress-of/x/p//x/q', 'element policy-ingress-admin-v4 10.244.1.3'],
+  );
+  store.put('clusterNetworkPolicies', 'd', cnp('d', 'Admin', 2, { ingress: [DENY] }));
+  assert.equal(
+    turn().rows.filter((key) => key.includes('-pods-v4 ') || key.includes('ingress-of')).length,
+    0,
+  );
+});
+
+test('policies with the same blocks share their set, which goes with the last of them', () => {
+  const blocks = { ingress: [from(block('10.0.0.0/8', '10.1.0.0/16'))] };
+  const { store, turn } = running({
+    pods: [simple('x/a', '', '10.244.1.2')],
+    netpols: [netpol('x/p', '', blocks)],
+  });
+  const sets = () => turn().rows.filter((key) => key.includes('blocks/'));
+  store.put('networkPolicies', 'x/q', netpol('x/q', '', blocks));
+  assert.deepEqual(sets(), []);
+  store.remove('networkPolicies', 'x/p');
+  assert.deepEqual(sets(), []);
+  store.remove('networkPolicies', 'x/q');
+  const gone = sets();
+  assert.equal(gone.length, 9, 'the set and its eight prefixes');
+  assert.equal(gone.at(-1), '- set blocks/10.0.0.0/8_except_10.1.0.0/16-v4');
 });
 
 test('a policy with problems is named, also where it selects nobody; then it says so', () => {
