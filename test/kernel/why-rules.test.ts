@@ -3,10 +3,8 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { after, test } from 'node:test';
 import { KernelRules } from '../../src/agent/kernel-rules.ts';
-import type { Pod } from '../../src/model/cluster/pod.ts';
 import { EVERYTHING, selector } from '../../src/model/cluster/selector.ts';
 import { cidr } from '../../src/model/net/cidr.ts';
-import { ip } from '../../src/model/net/ip.ts';
 import type { NftBody } from '../../src/model/rows/nft.ts';
 import type { World } from '../../src/model/world.ts';
 import { planOnce } from '../../src/plan/engine.ts';
@@ -17,26 +15,13 @@ import { NETLINK_NETFILTER } from '../../src/targets/linux/netlink/constants.ts'
 import { openNetlink } from '../../src/targets/linux/netlink/socket.ts';
 import { nftTarget } from '../../src/targets/linux/nft.ts';
 import { node, store } from '../support/plan-worlds.ts';
+import { pod as podOn } from '../support/verdict-worlds.ts';
 
 const nl = openNetlink(NETLINK_NETFILTER);
 after(() => nl.close());
 
-function pod(key: string, on: number, last: number): Pod {
-  const [namespace = '', name = ''] = key.split('/');
-  return {
-    key,
-    namespace,
-    name,
-    uid: key,
-    node: `n${on}`,
-    ips: [ip(`10.244.${on}.${last}`), ip(`fd00:244:${on}::${last}`)],
-    hostNetwork: false,
-    phase: 'Running',
-    labels: { app: name },
-    ports: [{ name: 'web', protocol: 'TCP', port: 80 }],
-  };
-}
-
+const pod = (key: string, on: number, last: number) =>
+  podOn(key, on, last, { labels: { app: key.split('/')[1] ?? '' } });
 const app = (name: string) => selector([{ key: 'app', operator: 'In', values: [name] }]);
 
 function worldOf(): World {

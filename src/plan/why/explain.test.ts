@@ -1,25 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Content, node, world } from '../../../test/support/plan-worlds.ts';
-import type { Pod } from '../../model/cluster/pod.ts';
+import { pod as podOn } from '../../../test/support/verdict-worlds.ts';
 import { cidr } from '../../model/net/cidr.ts';
-import { ip } from '../../model/net/ip.ts';
 import { explainPath } from './explain.ts';
 
-function pod(name: string, on: number, last: number): Pod {
-  return {
-    key: `default/${name}`,
-    namespace: 'default',
-    name,
-    uid: name,
-    node: `n${on}`,
-    ips: [ip(`10.244.${on}.${last}`), ip(`fd00:244:${on}::${last}`)],
-    hostNetwork: false,
-    phase: 'Running',
-    labels: {},
-    ports: [],
-  };
-}
+const pod = (name: string, on: number, last: number) => podOn(`default/${name}`, on, last);
 
 const CONTENT: Content = {
   config: { masquerade: { enabled: true, exclude: [cidr('192.0.2.0/24')] } },

@@ -1,28 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { node, store } from '../../../test/support/plan-worlds.ts';
-import type { Pod } from '../../model/cluster/pod.ts';
+import { pod as podOn } from '../../../test/support/verdict-worlds.ts';
 import type { NetworkPolicy } from '../../model/cluster/policy.ts';
 import { EVERYTHING, selector } from '../../model/cluster/selector.ts';
-import { ip } from '../../model/net/ip.ts';
 import { explainPath } from './explain.ts';
 import { parseTraffic } from './traffic.ts';
 
-function pod(name: string, on: number, last: number): Pod {
-  return {
-    key: `default/${name}`,
-    namespace: 'default',
-    name,
-    uid: name,
-    node: `n${on}`,
-    ips: [ip(`10.244.${on}.${last}`), ip(`fd00:244:${on}::${last}`)],
-    hostNetwork: false,
-    phase: 'Running',
-    labels: { app: name },
-    ports: [{ name: 'web', protocol: 'TCP', port: 80 }],
-  };
-}
-
+const pod = (name: string, on: number, last: number) =>
+  podOn(`default/${name}`, on, last, { labels: { app: name } });
 const app = (name: string) => selector([{ key: 'app', operator: 'In', values: [name] }]);
 
 function worldOf(...policies: readonly Partial<NetworkPolicy>[]) {
