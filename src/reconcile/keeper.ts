@@ -7,7 +7,7 @@ import { type Action, Delta, type WantedRow } from './delta.ts';
 import { classify } from './drift.ts';
 import { Queue } from './queue.ts';
 import { targetStatus } from './status.ts';
-import type { Change, Closer, Outcome, Target } from './target.ts';
+import { type Change, type Closer, type Outcome, RolledBack, type Target } from './target.ts';
 
 /** A call that takes longer no longer holds up other targets. */
 export const PATIENCE_MS = 5_000;
@@ -306,12 +306,12 @@ export class Keeper {
 
   #settle(batch: readonly Change<unknown>[], outcomes: readonly Outcome[], started: number): void {
     const now = this.#now();
-    const culprits = outcomes.some((outcome) => !outcome.ok && !isRolledBack(outcome.error));
+    const culprits = outcomes.some((outcome) => !outcome.ok && !(outcome.error instanceof RolledBack));
     const decisions: Decision[] = [];
     let shaken = false;
     for (const [i, change] of batch.entries()) {
       const outcome = outcomes[i];
-      if (!outcome || (!outcome.ok && culprits && isRolledBack(outcome.error))) continue;
+      if (!outcome || (!outcome.ok && culprits && outcome.error instanceof RolledBack)) continue;
       decisions.push(this.#decide(change, outcome, now));
       shaken ||= change.found !== undefined;
     }
@@ -377,11 +377,6 @@ export class Keeper {
   #now(): number {
     return this.#board.clock.monotonic();
   }
-}
-
-/** The outcome of a row that another row of its transaction took down, see `Target.apply`. */
-function isRolledBack(error: Error): boolean {
-  return error.message.startsWith('rolled back');
 }
 
 function joined(a: ReadonlySet<string> | 'all', b: ReadonlySet<string> | 'all'): Set<string> | 'all' {

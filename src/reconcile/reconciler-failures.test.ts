@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { OK, rig } from '../../test/support/books.ts';
 import { settle } from '../../test/support/fake-clock.ts';
+import { RolledBack } from './target.ts';
 
 test('a refused row backs off alone; its neighbours are done; its error and next try are shown', async () => {
   const { clock, calls, route, want, reconciler, status } = rig();
@@ -91,7 +92,7 @@ test('in a transaction the culprit is left out next time, so that the others get
   nft.answer = ({ key }, batch) => {
     const culprit = ['bad', 'dependent'].find((name) => batch.some((change) => change.key === name));
     if (culprit === undefined) return OK;
-    return { ok: false, error: new Error(key === culprit ? 'ENOENT' : 'rolled back') };
+    return { ok: false, error: key === culprit ? new Error('ENOENT') : new RolledBack() };
   };
   want('nft a', 'nft bad', 'nft b', 'nft dependent needs nft bad', 'nft follower needs nft a');
   await clock.advance(10);
@@ -171,7 +172,7 @@ test('a row that another one spoils by failing is applied again, right as it loo
 
 test('a transaction in which nobody is to blame fails as a whole, with backoff', async () => {
   const { clock, nft, want, status, calls } = rig();
-  nft.answer = () => ({ ok: false, error: new Error('rolled back') });
+  nft.answer = () => ({ ok: false, error: new RolledBack() });
   want('nft a', 'nft b');
   await clock.advance(10_000);
   assert.equal(status('nft').failed, 2);

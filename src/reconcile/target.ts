@@ -1,3 +1,5 @@
+import { FairleadError } from '../model/errors.ts';
+
 /** One family of things outside the process that we keep true. Knows the kernel, not the features. */
 export interface Target<Body> {
   readonly name: string;
@@ -12,7 +14,7 @@ export interface Target<Body> {
   /**
    * One outcome per change, in order. Throwing means: unknown how much was done, observe again.
    * `wants`: whether a row that failed before is still wanted.
-   * With `atomic`, one failed change fails the batch; its own outcome carries the error and the others say `rolled back`.
+   * With `atomic`, one failed change fails the batch; its own outcome carries the error and the others are `RolledBack`.
    */
   apply(batch: readonly Change<Body>[], wants?: (key: string) => boolean): Promise<readonly Outcome[]>;
   /** Of a target that finds what must go, whosever it is (conntrack): why this one must. Finding one is then no drift. */
@@ -40,6 +42,13 @@ export type Outcome<Body = unknown> =
       readonly instead?: Body;
       readonly spoils?: readonly string[];
     };
+
+/** Of a row that was all right, and that another row of its transaction took down. */
+export class RolledBack extends FairleadError {
+  constructor() {
+    super('rolled-back', 'rolled back: other rows of the transaction failed');
+  }
+}
 
 export interface Closer {
   close(): void;

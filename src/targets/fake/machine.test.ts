@@ -107,7 +107,7 @@ test('a transaction is all or nothing, and names the culprit', () => {
   const outcomes = m.commit('nft', [add('set s', set), add('element t 1', element('t'))]) ?? [];
   assert.deepEqual(
     outcomes.map((o) => (o.ok ? 'done' : o.error.message)),
-    ['rolled back', 'ENOENT: no set t'],
+    ['rolled back: other rows of the transaction failed', 'ENOENT: no set t'],
   );
   assert.equal(m.things('nft').size, 0);
   const done = m.commit('nft', [add('element s 1', element('s')), add('set s', set)]) ?? [];

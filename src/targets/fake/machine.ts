@@ -7,7 +7,7 @@ import type { NftBody } from '../../model/rows/nft.ts';
 import type { RouteBody } from '../../model/rows/route.ts';
 import type { TargetName } from '../../model/rows/row.ts';
 import type { SysctlBody } from '../../model/rows/sysctl.ts';
-import type { Change, Outcome } from '../../reconcile/target.ts';
+import { type Change, type Outcome, RolledBack } from '../../reconcile/target.ts';
 import { Faults } from './faults.ts';
 import { refusal, type View } from './rules.ts';
 
@@ -326,6 +326,6 @@ function doneOrInstead(why: string | undefined, instead: unknown): Outcome {
 }
 
 function rolledBack(why: string | undefined): Outcome {
-  const error = why === undefined ? new FairleadError('rolled-back', 'rolled back') : new Error(why);
+  const error = why === undefined ? new RolledBack() : new Error(why);
   return { ok: false, error };
 }

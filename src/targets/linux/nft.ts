@@ -5,7 +5,7 @@
  */
 import { FairleadError } from '../../model/errors.ts';
 import { type NftBody, type NftElement, nftChainKey } from '../../model/rows/nft.ts';
-import type { Change, Closer, Outcome, Target } from '../../reconcile/target.ts';
+import { type Change, type Closer, type Outcome, RolledBack, type Target } from '../../reconcile/target.ts';
 import { isSocketError } from './netlink/addon.ts';
 import { NFNLGRP_NFTABLES } from './netlink/nftables/constants.ts';
 import { sameBody } from './netlink/nftables/normal.ts';
@@ -101,7 +101,7 @@ class Transaction {
         return this.#outcomes.map((outcome, row) => outcome ?? this.#insteadOf(row) ?? DONE);
       }
     }
-    const error = new FairleadError('nft-rolled-back', 'rolled back: other rows of the transaction failed');
+    const error = new RolledBack();
     return this.#outcomes.map(
       (outcome, row) => outcome ?? { ok: false, error: this.#fallbacks.get(row)?.error ?? error },
     );
