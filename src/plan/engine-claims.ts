@@ -173,7 +173,7 @@ function indexed(rows: readonly Row[]): Map<TargetName, Map<string, Row>> {
   return index;
 }
 
-export function sameRow(a: Row, b: Row): boolean {
+function sameRow(a: Row, b: Row): boolean {
   return a.why === b.why && equal(a.body, b.body) && equal(a.needs, b.needs);
 }
 

@@ -8,7 +8,7 @@ import type { LoggedPacket } from '../../targets/linux/netlink/nflog/log.ts';
 import { denialOf } from './denial.ts';
 
 /** Equal packets within this time are one denial with a count, milliseconds. */
-export const WINDOW_MS = 10_000;
+const WINDOW_MS = 10_000;
 /** So many denials are kept, and so many are counted apart at one time. */
 const KEPT = 1_000;
 /** A group that another program has is tried again after this long. */

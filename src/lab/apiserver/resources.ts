@@ -76,7 +76,7 @@ const eventFields = 'kind namespace name uid apiVersion resourceVersion fieldPat
   .concat('reason', 'type', 'reportingComponent', 'source');
 
 /** Every built-in resource. */
-export const builtIn: readonly Resource[] = [
+const builtIn: readonly Resource[] = [
   resource('v1', 'bindings', 'Binding', '', { virtual: true }),
   resource('v1', 'configmaps', 'ConfigMap', 'cm'),
   resource('v1', 'endpoints', 'Endpoints', 'ep', { singular: 'endpoints' }),

@@ -8,7 +8,7 @@ import { checkTopology, defaultTopology, type Topology } from '../topology/topol
 
 export const NAME_FLAG: Flag = { name: 'name', placeholder: 'LAB', doc: 'which lab' };
 
-export const UP_FLAGS: readonly Flag[] = [
+const UP_FLAGS: readonly Flag[] = [
   NAME_FLAG,
   { name: 'nodes', placeholder: 'N', doc: 'machines' },
   { name: 'pods', placeholder: 'N', doc: 'pods on each node' },

@@ -38,7 +38,7 @@ export interface ProcessId {
   readonly started: string;
 }
 
-export function stateRoot(): string {
+function stateRoot(): string {
   const own = process.env.XDG_RUNTIME_DIR;
   return own && existsSync(own) ? join(own, 'fairlead-lab') : `/tmp/fairlead-lab-${process.getuid?.() ?? 0}`;
 }

@@ -57,7 +57,7 @@ const SEGMENTS: readonly (readonly [string, string])[] = [
   ['198.51.100.0/24', '2001:db8:0:2::/64'],
 ];
 const WORLD = ['203.0.113.0/24', '2001:db8:0:f::/64'] as const;
-export const CLUSTER_CIDRS = ['10.244.0.0/16', 'fd00:10:244::/48'] as const;
+const CLUSTER_CIDRS = ['10.244.0.0/16', 'fd00:10:244::/48'] as const;
 
 /** Two segments joined by a router, so that `auto` has something to choose; the first nodes on wire0, the others on wire1. */
 export function defaultTopology(options: TopologyOptions = {}): Topology {

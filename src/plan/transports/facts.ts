@@ -11,7 +11,7 @@ import { type Self, underlayMtu } from './underlay.ts';
  * What this node tells the others. A carrier goes out of `uses` in two steps, first named in `leaves`: between writing and seeing
  * what we wrote we must not take it for granted that we still may use it.
  */
-export function nodeFacts(self: Self, { accepts, uses }: Provision): NodeFacts {
+function nodeFacts(self: Self, { accepts, uses }: Provision): NodeFacts {
   const known = self.facts?.leaves ?? [];
   const leaves = (self.facts?.uses ?? []).filter((c) => !uses.includes(c) && !known.includes(c));
   return {

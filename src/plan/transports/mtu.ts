@@ -12,7 +12,7 @@ export function podMtu(self: Self): number {
   return self.config.podMtu ?? largestPodMtu(self);
 }
 
-export function largestPodMtu(self: Self): number {
+function largestPodMtu(self: Self): number {
   const [family = 'ipv4'] = underlayFamilies(self);
   const overheads = enabledTransports(self.config).map((transport) => transport.overhead(family));
   return underlayMtu(self) - Math.max(0, ...overheads);

@@ -43,7 +43,7 @@ function ofMachine<T, F extends T | undefined>(
   return { flag, kind, fallback, doc, env, inFile: false, live: false };
 }
 
-export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 const TRANSPORTS: readonly (TransportName | 'auto')[] = [
   'auto',
   'layer2',

@@ -24,7 +24,7 @@ const APART = 100;
 const RETRY = 1000;
 
 /** A pod's end of a bridge: it comes and goes with the pod and carries nothing of ours. */
-export const isPodPort = (link: Pick<Link, 'kind' | 'master'>): boolean =>
+const isPodPort = (link: Pick<Link, 'kind' | 'master'>): boolean =>
   link.kind === 'veth' && link.master !== undefined;
 
 export function watchLinks({ sink, netlink, clock, log }: HostSourceOptions): { close(): void } {
@@ -95,7 +95,7 @@ function matters(message: NetlinkMessage, known: ReadonlySet<number>): boolean {
 }
 
 /** All links but pods' ends of bridges, with their addresses. */
-export async function listHostLinks(netlink: NetlinkTransport): Promise<HostLink[]> {
+async function listHostLinks(netlink: NetlinkTransport): Promise<HostLink[]> {
   const links = (await listLinks(netlink)).filter((link) => !isPodPort(link));
   const addresses = Map.groupBy(await netlink.dump(dumpAddresses(), readAddress), (a) => a.index);
   return links.map((link) => hostLink(link, addresses.get(link.index) ?? []));

@@ -51,7 +51,7 @@ export async function runExecPlugin(spec: ExecSpec): Promise<ExecCredential> {
 }
 
 /** Reads what a plugin printed. Throws `kube-exec`, without quoting it. */
-export function parseExecCredential(printed: string, spec: ExecSpec): ExecCredential {
+function parseExecCredential(printed: string, spec: ExecSpec): ExecCredential {
   let parsed: unknown;
   try {
     parsed = JSON.parse(printed);

@@ -37,7 +37,7 @@ export interface Timing {
  * A healthy server ends every watch after 30–40 s (`timeoutSeconds`), which costs one cheap request. One that does not is
  * stalled, and that is known at most 46 s after it fell silent: a bookmark a minute would be too rare to tell by.
  */
-export const TIMING: Timing = {
+const TIMING: Timing = {
   watch: 30_000,
   grace: 6_000,
   listSilence: 20_000,

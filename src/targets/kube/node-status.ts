@@ -41,7 +41,7 @@ const CONDITION_ROW = conditionKey(CONDITION);
  * What is ours on a Node: the facts annotation by its name, and the condition NetworkUnavailable when its reason begins with this.
  * A cloud's route controller writes the same condition with reasons of its own (`RouteCreated`); those are not ours to remove.
  */
-export const CONDITION_REASON = 'Fairlead';
+const CONDITION_REASON = 'Fairlead';
 
 /**
  * Keeps our words on our own Node: one annotation (merge patch) and one condition (strategic merge patch on the status

@@ -69,7 +69,7 @@ export const mediaType = (request: IncomingMessage): string =>
   (request.headers['content-type'] ?? 'application/json').split(';')[0]?.trim().toLowerCase() ?? '';
 
 /** Reads JSON, or YAML where the content type says so. */
-export function parseBody(source: string, type: string, kind: string): Json {
+function parseBody(source: string, type: string, kind: string): Json {
   try {
     if (type.includes('yaml')) return parseYaml(source) as Json;
     return JSON.parse(source) as Json;

@@ -54,7 +54,7 @@ export function nothingAllowsText(question: Question, policies: readonly Network
 }
 
 /** Who the other end is: `y/b (10.244.2.5)`, or the address alone. */
-export function farText({ far }: Pick<Question, 'far'>): string {
+function farText({ far }: Pick<Question, 'far'>): string {
   return far.pods.length === 0
     ? far.address
     : `${far.pods.map(({ key }) => key).join(' or ')} (${far.address})`;

@@ -19,9 +19,7 @@ export const CLONE_NEWNET = 0x40000000;
 
 /** Protocols of AF_NETLINK. */
 export const NETLINK_ROUTE = 0;
-export const NETLINK_XFRM = 6;
 export const NETLINK_NETFILTER = 12;
-export const NETLINK_GENERIC = 16;
 
 /** Socket options, level SOL_NETLINK. */
 export const SOL_NETLINK = 270;

@@ -49,7 +49,7 @@ export function followLog(
 }
 
 /** One message binds the group, one says how much of each packet to send and how long to gather. */
-export function bindMessages(group: number): Buffer[] {
+function bindMessages(group: number): Buffer[] {
   const head = (out: Writer) => {
     out.u8(AF_UNSPEC);
     out.u8(0);
@@ -68,7 +68,7 @@ export function bindMessages(group: number): Buffer[] {
 }
 
 /** `undefined` for messages that are no packet, and packets that are not IP. */
-export function readLogged(message: NetlinkMessage): LoggedPacket | undefined {
+function readLogged(message: NetlinkMessage): LoggedPacket | undefined {
   if (message.type !== NFULNL_MSG_PACKET) return undefined;
   const start = afterHeader(message, NFGEN_HEADER);
   const { payload, prefix = '' } = PACKET.read(message.bytes, start, message.end, {});

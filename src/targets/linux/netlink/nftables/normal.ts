@@ -32,7 +32,7 @@ function chainForm({ name, hook, rules }: NftChain): unknown {
 }
 
 /** What cannot change on a chain that is there, and the policy, which can. */
-export function hookForm(hook: NftChain['hook']): unknown {
+function hookForm(hook: NftChain['hook']): unknown {
   return hook && [hook.type, hook.hook, hook.priority, hook.policy, hook.device];
 }
 
