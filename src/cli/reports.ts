@@ -53,7 +53,9 @@ export function driftText(records: readonly DriftRecord[], now: number): string 
 /** `fairlead why` for people: the path step by step, each with the row that makes it so and what the kernel says. */
 export function whyText(why: Why): string {
   const colour = why.reachable === 'yes' ? 'green' : why.reachable === 'no' ? 'red' : 'yellow';
-  const words = { yes: 'packets can go', no: 'packets cannot go', unknown: 'it cannot be said from here' };
+  const depends = why.steps.some(({ at }) => at === 'policies');
+  const unknown = depends ? 'it depends on the traffic' : 'it cannot be said from here';
+  const words = { yes: 'packets can go', no: 'packets cannot go', unknown };
   const lines = why.steps.map((step) => {
     const row = step.row
       ? paint('dim', `\n    row    ${step.row.target} ${step.row.key} (${step.row.state})`)

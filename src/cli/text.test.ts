@@ -298,3 +298,10 @@ it('a table without rows is nothing, and spans are short', () => {
     ['0 s', '119 s', '2 min', '119 min', '2 h', '2 d'],
   );
 });
+
+it('why says what an answer depends on', () => {
+  const why = (at: string) =>
+    whyText({ from: 'a', to: 'b', reachable: 'unknown', steps: [{ at, text: 'x' }] }).split('\n')[0];
+  assert.equal(why('node n2'), 'a → b: it cannot be said from here');
+  assert.equal(why('policies'), 'a → b: it depends on the traffic');
+});
