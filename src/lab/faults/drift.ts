@@ -14,7 +14,7 @@ const firstNexthop = `n=$(ip nexthop show proto 201 | head -n1 | cut -d' ' -f2);
  * What an operator, a script or another program may do to a node behind the agent's back. Each is a shell script run on the node; it
  * fails when there was nothing to do it to, so that a drill never passes by missing its mark.
  */
-export const DRIFTS: Readonly<Record<string, string>> = {
+const DRIFTS: Readonly<Record<string, string>> = {
   'route-delete': `${firstRoute('-4')}; ip -4 route del "$d" proto 201`,
   'route6-delete': `${firstRoute('-6')}; ip -6 route del "$d" proto 201`,
   'route-flush': `${firstRoute('-4')}; for f in -4 -6; do for d in $(ip $f route show proto 201 | cut -d' ' -f1); do ip $f route del "$d" proto 201; done; done`,
@@ -47,6 +47,8 @@ const FILES: Readonly<Record<string, (path: string) => void>> = {
   'conflist-alter': (path) => writeFileSync(path, '{"cniVersion":"1.0.0","name":"x","plugins":[]}'),
 };
 
+export const DRIFT_KINDS: readonly string[] = [...Object.keys(DRIFTS), ...Object.keys(FILES)];
+
 /** Does it. Throws `lab-fault` for an unknown kind, `lab-command` when there was nothing to do it to. */
 export async function drift(node: LabNode, kind: string): Promise<void> {
   const file = FILES[kind];
@@ -59,7 +61,7 @@ export async function drift(node: LabNode, kind: string): Promise<void> {
   const script = DRIFTS[kind];
   if (script === undefined) {
     throw new FairleadError('lab-fault', `no drift "${kind}"`, {
-      hint: [...Object.keys(DRIFTS), ...Object.keys(FILES)].join(', '),
+      hint: DRIFT_KINDS.join(', '),
     });
   }
   await must([...node.enter, 'sh', '-ec', script]);

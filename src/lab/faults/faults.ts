@@ -5,7 +5,7 @@ import type { LabNode } from '../kubelet/node.ts';
 import { must } from '../run.ts';
 import { UNDERLAY_LINK } from '../topology/network.ts';
 import { fillDisk, freeDisk } from './disk.ts';
-import { DRIFTS, drift } from './drift.ts';
+import { DRIFT_KINDS, drift } from './drift.ts';
 
 /** Milliseconds of quiet after which an agent has nothing more to do. */
 const STAYS_READY = 1000;
@@ -147,7 +147,7 @@ export class Faults {
       },
       drift: {
         usage: 'drift NODE KIND',
-        what: `somebody else's hands; kinds: ${Object.keys(DRIFTS).join(', ')}`,
+        what: `somebody else's hands; kinds: ${DRIFT_KINDS.join(', ')}`,
         run: ([name = '', kind = '']) => drift(this.#cluster.node(name), kind),
       },
     };
