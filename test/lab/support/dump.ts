@@ -17,7 +17,7 @@ ip -o addr show dev fl-vxlan 2>/dev/null | sed 's/^[0-9]*: //'
 ip neigh show dev fl-vxlan nud permanent 2>/dev/null | sort
 ip -6 neigh show dev fl-vxlan nud permanent 2>/dev/null | sort
 bridge fdb show dev fl-vxlan 2>/dev/null | grep dst | sort
-nft list table inet fairlead 2>/dev/null
+nft list table inet fairlead 2>/dev/null | sed "s/ packets [0-9]* bytes [0-9]*//"
 cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv6/conf/all/forwarding
 cat /run/cni/net.d/*fairlead* 2>/dev/null
 true
@@ -31,7 +31,7 @@ ip -6 route show table all | sed 's/ expires [0-9]*sec//' | sort
 ip nexthop
 ip rule; ip -6 rule
 ip neigh show nud permanent; ip -6 neigh show nud permanent
-nft list ruleset
+nft list ruleset | sed "s/ packets [0-9]* bytes [0-9]*//"
 for f in $(find /proc/sys/net/ipv4/conf /proc/sys/net/ipv6/conf /proc/sys/net/ipv4/ip_forward /proc/sys/net/bridge -type f -perm -400 2>/dev/null | grep -v stable_secret | sort); do
   echo "$f $(cat $f 2>/dev/null)"
 done
