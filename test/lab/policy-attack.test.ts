@@ -100,3 +100,17 @@ test('a bridge that is told to call no rules does so again within a second', asy
     assert.equal(verdict, 'dropped');
   }
 });
+
+test('what only looks like neighbour discovery is not let out of an isolated pod, nor into one', async () => {
+  await using lab = await guarded();
+  const [, to = ''] = await addressesOf(lab, VICTIM);
+  // A deny-all pod's way out, if there is one: an ICMPv6 neighbour advertisement (136) or listener report (143) for somebody beyond this link.
+  const rules = () => lab.run('n1', 'nft', 'list', 'chain', 'inet', 'fairlead', 'policy-denied-ingress');
+  const denied = async () => Number(/counter packets (\d+)/.exec(await rules())?.[1]);
+  const program = join(SUPPORT, 'forge.ts');
+  for (const type of [136, 143]) {
+    const before = await denied();
+    await lab.run('default/n2-b', process.execPath, program, JSON.stringify([{ icmpv6: type, to }]));
+    await eventually(async () => assert.equal(await denied(), before + 1, `type ${type}`));
+  }
+});

@@ -119,6 +119,15 @@ export function icmpv6Types(from: number, to = from): Part {
   };
 }
 
+/** `ip6 hoplimit 255`: no router has had it in hand. */
+export const unrouted: Part = {
+  within: ['ipv6'],
+  exprs: [
+    { expr: 'payload', base: 'network', offset: 7, length: 1, dreg: R },
+    { expr: 'cmp', op: 'eq', sreg: R, data: u8(255) },
+  ],
+};
+
 const ADDRESS_TYPES = { unicast: 1, local: 2, broadcast: 3, multicast: 5 } as const;
 
 /** `fib daddr type local`: what the routing tables say of the address. */

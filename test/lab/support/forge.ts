@@ -3,7 +3,7 @@
  * text of its `why` inside an Ethernet frame: `tags` VLAN tags of id 0 on the wire of eth0, or inside a VXLAN packet for the `node`.
  */
 import { createSocket } from 'node:dgram';
-import { int, SOCK_RAW } from '../../../src/lab/sockets/address.ts';
+import { AF_INET6, IPPROTO_ICMPV6, int, SOCK_RAW, sockaddr } from '../../../src/lab/sockets/address.ts';
 import { type Family, familyOf, ipBytes } from '../../../src/model/net/ip.ts';
 import { macBytes } from '../../../src/model/net/mac.ts';
 import { socketAddon } from '../../../src/targets/linux/netlink/addon.ts';
@@ -23,6 +23,8 @@ const ETH_P_8021Q = 0x8100;
 const UDP = 17;
 const AF_PACKET = 17;
 const VXLAN_PORT = 8472;
+const IPPROTO_IPV6 = 41;
+const IPV6_UNICAST_HOPS = 16;
 
 function frame({ from, to, port, mac, why, wire }: Forged): Buffer {
   const tags = 'tags' in wire ? wire.tags : 0;
@@ -85,9 +87,21 @@ function toTunnel(bytes: Buffer, node: string): Promise<void> {
   );
 }
 
+/** A message with the type of those that neighbours tell each other, and with the hop limit that they have. */
+function toFar(type: number, to: string): void {
+  const addon = socketAddon();
+  const fd = addon.socket(AF_INET6, SOCK_RAW, IPPROTO_ICMPV6);
+  addon.setsockopt(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, int(255));
+  const message = Buffer.alloc(24);
+  message[0] = type;
+  addon.send(fd, message, 0, message.length, 0, sockaddr(to, 0));
+  addon.close(fd);
+}
+
 if (import.meta.main) {
-  for (const forged of JSON.parse(process.argv[2] ?? '[]') as Forged[]) {
-    if ('tags' in forged.wire) toWire(frame(forged));
+  for (const forged of JSON.parse(process.argv[2] ?? '[]') as (Forged | { icmpv6: number; to: string })[]) {
+    if ('icmpv6' in forged) toFar(forged.icmpv6, forged.to);
+    else if ('tags' in forged.wire) toWire(frame(forged));
     else await toTunnel(frame(forged), forged.wire.node);
   }
 }

@@ -6,7 +6,7 @@ import { FAMILIES, familyOf } from '../../../model/net/ip.ts';
 import { ENDED_SETS, ENDED_TIMEOUT, endedSet } from '../../../model/rows/ended.ts';
 import { type NftChain, type NftRule, nftSetKey } from '../../../model/rows/nft.ts';
 import { daddr, dport, iifname, l4proto, oifname, saddr, sport } from '../../nft/field.ts';
-import { ctState, fibType, icmpv6Types, inSet, is, tcpFlags, vmap } from '../../nft/match.ts';
+import { ctState, fibType, icmpv6Types, inSet, is, tcpFlags, unrouted, vmap } from '../../nft/match.ts';
 import { type Part, rule } from '../../nft/rule.ts';
 import { accept, counter, drop, goBack, goTo, jump, refresh } from '../../nft/statement.ts';
 import { adminMap, baseChain, dispatchChain, dispatchMap, ENDED_CHAIN, unknownChain } from './names.ts';
@@ -47,6 +47,17 @@ function priorityOf(hook: 'forward' | 'output' | 'input', direction: Direction):
   return direction === 'egress' ? FILTER : FILTER + 1;
 }
 
+/**
+ * What a link's neighbours tell each other. Such messages are never routed: discovery has a hop limit of 255 (RFC 4861 section 3.1), which this node
+ * has lowered on whatever it forwards, and listeners' reports go to groups. What only looks like them is judged, or it would carry data past any policy.
+ */
+const GROUP_V6 = is(daddr('ipv6'), 'ff00::/8');
+const NEIGHBOURS = [
+  rule([icmpv6Types(133, 137), unrouted, accept], 'neighbour discovery and router messages'),
+  rule([icmpv6Types(130, 132), GROUP_V6, accept], 'multicast messages'),
+  rule([icmpv6Types(143), GROUP_V6, accept], 'multicast messages'),
+];
+
 export interface Closing {
   readonly unknownPods: Config['policy']['unknownPods'];
   readonly podCidrs: readonly Cidr[];
@@ -66,8 +77,7 @@ export function dispatchRows(closing: Closing): NftRow[] {
     const looksInto = (map: typeof dispatchMap) =>
       FAMILIES.map((family) => rule([vmap(end(family), map(direction, family))]));
     const rules = [
-      rule([icmpv6Types(130, 137), accept], 'neighbour discovery, router and multicast messages'),
-      rule([icmpv6Types(143), accept], 'multicast messages'),
+      ...NEIGHBOURS,
       ...looksInto(adminMap),
       ...looksInto(dispatchMap),
       ...(closing.unknownPods === 'closed' ? closed(direction, closing) : []),
@@ -95,11 +105,7 @@ function closed(direction: Direction, { podCidrs, bridge }: Closing): NftRule[] 
   return [...rules, ...silent, unknown(towardsPods)];
 }
 
-const GROUPS = [
-  is(daddr('ipv4'), '224.0.0.0/4'),
-  is(daddr('ipv4'), '255.255.255.255'),
-  is(daddr('ipv6'), 'ff00::/8'),
-];
+const GROUPS = [is(daddr('ipv4'), '224.0.0.0/4'), is(daddr('ipv4'), '255.255.255.255'), GROUP_V6];
 
 /** Packets that servers still send on connections which policy has ended; each keeps its connection ended. */
 export function endedRows(): NftRow[] {
