@@ -1,7 +1,6 @@
 /** What people can ask about policies: why, denials, status, the metrics, and what a policy would do before it is applied. */
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { eventually, Lab } from '../../src/lab/client.ts';
@@ -57,7 +56,7 @@ test('verdicts are foretold, explained, told when they happen, and counted', asy
   };
 
   // Before it is there: what it would close. Pods of the other node are known though no policy exists.
-  const file = join(tmpdir(), `fairlead-observe-${process.pid}.json`);
+  const file = join(lab.dir, 'clients.json');
   writeFileSync(file, JSON.stringify(CLIENTS));
   await eventually(async () => {
     const foretold = await json<PolicyPreview>('n1', 'policy', 'test', file);
