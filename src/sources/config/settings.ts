@@ -85,7 +85,7 @@ export const SETTINGS = {
     'state-dir',
     path(),
     '/run/fairlead',
-    'Folder of the agent: its API socket (agent.sock) and the journal of changed sysctls.',
+    'Folder of the agent: its API socket (agent.sock), the journal of changed sysctls, addresses of newborn pods.',
   ),
   procSys: ofMachine(
     'proc-sys',
