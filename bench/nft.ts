@@ -28,7 +28,7 @@ const element = (set: string, i: number): NftElement => ({ kind: 'element', set,
 
 export async function run(runs = 9): Promise<BenchRow[]> {
   const nl = openNetlink(NETLINK_NETFILTER);
-  const target = nftTarget(nl);
+  const target = nftTarget(nl, 'inet');
   const elements = Array.from({ length: ELEMENTS }, (_, i) => element('s', i));
   const set = creation(nftSetKey('s'), { kind: 'set', name: 's', key: ['ipv4_addr'], interval: false });
   const elementChanges = elements.map((one) => creation(nftElementKey('s', one.key), one));

@@ -43,7 +43,7 @@ export class KernelRules {
 
 async function readRules(netfilter: NetlinkTransport): Promise<NftTableView> {
   // A target of its own: the agent's must not take this for its own observation.
-  const found = await nftTarget(netfilter).observe();
+  const found = await nftTarget(netfilter, 'inet').observe();
   return tableView([...found].map(([key, body]): Row => ({ target: 'nft', key, body, why: '' })));
 }
 

@@ -77,7 +77,7 @@ async function insert(...entries: readonly Buffer[]): Promise<void> {
 /** The sets as the planner's rows make them. */
 async function makeSets(): Promise<void> {
   const rows = ENDED_SETS.map((set) => ({ key: nftSetKey(set.name), wanted: set, found: undefined }));
-  const target = nftTarget(real);
+  const target = nftTarget(real, 'inet');
   await target.observe();
   for (const outcome of await target.apply(rows)) assert.ok(outcome.ok, String(outcome));
 }

@@ -31,7 +31,7 @@ const wanted: readonly (readonly [string, NftBody])[] = [
 
 test('what nft makes of a text is what our builders make', async () => {
   nft(textualTable());
-  const chain = (await readTable(nl)).chains.get('rules');
+  const chain = (await readTable(nl, 'inet')).chains.get('rules');
   nft('delete table inet fairlead');
   const golden: Record<string, unknown> = {};
   for (const [i, [text, parts]] of EXAMPLES.entries()) {
@@ -46,7 +46,7 @@ test('what we write lists as nft would list its own', async () => {
   nft(textualTable());
   const theirs = list();
   nft('delete table inet fairlead');
-  const target = nftTarget(nl);
+  const target = nftTarget(nl, 'inet');
   const outcomes = await target.apply(wanted.map(([key, body]) => ({ key, wanted: body, found: undefined })));
   for (const outcome of outcomes) assert.ok(outcome.ok, String('error' in outcome && outcome.error));
   assert.equal(list(), theirs);

@@ -70,9 +70,9 @@ const HANDLES = {
 async function handles(): Promise<Map<string, string>> {
   const result = new Map<string, string>();
   for (const [kind, request, table] of [
-    ['chain', dumpChains(), HANDLES.chain],
-    ['chain', dumpRules(), HANDLES.rule],
-    ['set', dumpSets(), HANDLES.set],
+    ['chain', dumpChains('inet'), HANDLES.chain],
+    ['chain', dumpRules('inet'), HANDLES.rule],
+    ['set', dumpSets('inet'), HANDLES.set],
   ] as const)
     for (const { table: owner, name, handle } of await nl.dump(request, (reply) => bodyOf(reply, table)))
       if (owner === 'fairlead')
@@ -84,7 +84,7 @@ const foreignTables = () =>
   ['ip fairlead', 'inet other', 'bridge fairlead'].map((name) => nft('list', 'table', ...name.split(' ')));
 
 test('every expression comes back as it was written', async (t) => {
-  const target = nftTarget(nl);
+  const target = nftTarget(nl, 'inet');
   for (const [name, exprs] of Object.entries(SAMPLES)) {
     await t.test(name, async (t) => {
       const wanted = rowsByKey([
@@ -106,7 +106,7 @@ test('every expression comes back as it was written', async (t) => {
 test('round trip, idempotence, convergence, minimality, ownership', async () => {
   feed(FOREIGN);
   const foreign = foreignTables();
-  const target = nftTarget(nl);
+  const target = nftTarget(nl, 'inet');
   await fc.assert(
     fc.asyncProperty(state, state, async (first, second) => {
       await pass(target, first);
@@ -158,7 +158,7 @@ const VANDALISM = [
 ];
 
 test('whatever somebody does to our table is undone', async () => {
-  const target = nftTarget(nl);
+  const target = nftTarget(nl, 'inet');
   let done = 0;
   await fc.assert(
     fc.asyncProperty(state, fc.subarray(VANDALISM, { minLength: 1 }), async (wanted, commands) => {

@@ -45,7 +45,7 @@ const creations = (...bodies: NftBody[]): Change<NftBody>[] =>
 const words = (outcomes: readonly Outcome[]) => outcomes.map((o) => (o.ok ? 'ok' : o.error.message));
 
 test('a refused row says why; what refers to it fails too; all others are done', async () => {
-  const outcomes = await nftTarget(nl).apply(
+  const outcomes = await nftTarget(nl, 'inet').apply(
     creations(
       chain('good'),
       chain('bad', [source, { expr: 'lookup', set: 'nowhere', sreg: 8 }]),
@@ -65,7 +65,7 @@ test('a refused row says why; what refers to it fails too; all others are done',
     '"10.0.0.03" is not an IP address',
     'element 10.0.0.1: there is no set missing',
   ]);
-  assert.deepEqual([...(await nftTarget(nl).observe()).keys()].sort(), [
+  assert.deepEqual([...(await nftTarget(nl, 'inet').observe()).keys()].sort(), [
     'chain good',
     'element map 10.0.0.1',
     'set map',
@@ -74,16 +74,16 @@ test('a refused row says why; what refers to it fails too; all others are done',
 
 test('of many elements in one message exactly the overlapping one is named', async () => {
   const many = Array.from({ length: 300 }, (_, i) => element('ranges', `10.${i >> 8}.${i & 255}.0/24`));
-  const outcomes = await nftTarget(nl).apply(
+  const outcomes = await nftTarget(nl, 'inet').apply(
     creations(set('ranges', { interval: true }), ...many, element('ranges', '10.0.7.1')),
   );
   const failed = outcomes.flatMap((outcome, i) => (outcome.ok ? [] : [`${i} ${outcome.error.message}`]));
   assert.deepEqual(failed, ['301 it overlaps another element: file already exists (EEXIST)']);
-  assert.equal((await nftTarget(nl).observe()).size, 301);
+  assert.equal((await nftTarget(nl, 'inet').observe()).size, 301);
 });
 
 test('a chain that cannot be changed keeps its rules', async () => {
-  const target = nftTarget(nl);
+  const target = nftTarget(nl, 'inet');
   await target.apply(creations(chain('c')));
   const before = list();
   const found = (await target.observe()).get('chain c');
@@ -94,7 +94,7 @@ test('a chain that cannot be changed keeps its rules', async () => {
 });
 
 test('a policy changes in place, a hook by making the chain again', async () => {
-  const target = nftTarget(nl);
+  const target = nftTarget(nl, 'inet');
   const base = (priority: number, policy: 'accept' | 'drop'): NftChain => ({
     ...chain('b'),
     hook: { type: 'filter', hook: 'forward', priority, policy },
@@ -111,7 +111,7 @@ test('a policy changes in place, a hook by making the chain again', async () => 
 });
 
 test('a set gets another type under chains that refer to it; what still fits stays', async () => {
-  const target = nftTarget(nl);
+  const target = nftTarget(nl, 'inet');
   const user = chain('user', [source, { expr: 'lookup', set: 's', sreg: 8 }, accept]);
   await target.apply(creations(set('s'), element('s', '10.0.0.1'), user));
   const found = (await target.observe()).get('set s');
@@ -124,7 +124,7 @@ test('a set gets another type under chains that refer to it; what still fits sta
 });
 
 test('what is gone already counts as removed', async () => {
-  const target = nftTarget(nl);
+  const target = nftTarget(nl, 'inet');
   await target.apply(creations(set('s'), element('s', '10.0.0.1'), element('s', '10.0.0.2'), chain('c')));
   const found = await target.observe();
   feed('delete element inet fairlead s { 10.0.0.1 }; delete chain inet fairlead c');
@@ -138,7 +138,7 @@ test('what is gone already counts as removed', async () => {
 });
 
 test('the table comes with the first row and goes with the last', async () => {
-  const target = nftTarget(nl);
+  const target = nftTarget(nl, 'inet');
   assert.equal((await target.observe()).size, 0);
   assert.throws(list);
   await target.apply(creations(chain('c'), set('s'), element('s', '10.0.0.1')));
@@ -149,7 +149,7 @@ test('the table comes with the first row and goes with the last', async () => {
 });
 
 test('a hundred thousand elements are one transaction', async () => {
-  const target = nftTarget(nl);
+  const target = nftTarget(nl, 'inet');
   const many = Array.from({ length: 100_000 }, (_, i) =>
     element('s', `10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`),
   );
@@ -159,7 +159,7 @@ test('a hundred thousand elements are one transaction', async () => {
 });
 
 test('others’ changes are drift, ours are not, foreign tables are nobody’s business', async () => {
-  const target = nftTarget(nl);
+  const target = nftTarget(nl, 'inet');
   const seen: string[] = [];
   const watch = target.watch?.((keys) => {
     seen.push(typeof keys === 'string' ? keys : [...keys].join(', '));
@@ -189,6 +189,41 @@ test('others’ changes are drift, ours are not, foreign tables are nobody’s b
   assert.deepEqual(seen, ['chain c, element s 10.0.0.1 . 80', 'set strange', 'unknown', 'unknown']);
 });
 
+test('two tables of one name in two families are not taken for each other', async () => {
+  const [packets, frames] = [nftTarget(nl, 'inet'), nftTarget(nl, 'bridge')];
+  const seen: string[] = [];
+  const hear = (name: string) => (keys: Iterable<string> | 'unknown') =>
+    void seen.push(`${name}: ${typeof keys === 'string' ? keys : [...keys].join(', ')}`);
+  const watches = [packets.watch?.(hear('packets')), frames.watch?.(hear('frames'))];
+  const hook = { type: 'filter', hook: 'prerouting', priority: -200, policy: 'accept' } as const;
+  try {
+    const ports = set('ports', { key: ['ifname', 'ipv4_addr'] });
+    const inside = { ...chain('c'), hook };
+    const done = await frames.apply(
+      creations(inside, ports, element('ports', '', { key: ['veth0', '10.0.0.1'] })),
+    );
+    assert.deepEqual(words(done), ['ok', 'ok', 'ok']);
+    await packets.apply(creations(chain('c'), set('ports')));
+    assert.deepEqual([...(await frames.observe()).keys()].sort(), [
+      'chain c',
+      'element ports veth0 . 10.0.0.1',
+      'set ports',
+    ]);
+    assert.deepEqual([...(await packets.observe()).keys()].sort(), ['chain c', 'set ports']);
+    feed('add element bridge fairlead ports { "veth1" . 10.0.0.2 }');
+    await until('1 notification', () => seen.length >= 1);
+    feed('add rule inet fairlead c drop');
+    await until('2 notifications', () => seen.length >= 2);
+    feed('delete table bridge fairlead');
+    await until('3 notifications', () => seen.length >= 3);
+    assert.deepEqual(seen, ['frames: element ports veth1 . 10.0.0.2', 'packets: chain c', 'frames: unknown']);
+    assert.equal((await frames.observe()).size, 0);
+    assert.equal((await packets.observe()).size, 2);
+  } finally {
+    for (const watch of watches) watch?.close();
+  }
+});
+
 test('lost notifications make everything unknown', () => {
   let lose = () => {};
   const deaf: NetlinkTransport = Object.assign(Object.create(nl), {
@@ -199,13 +234,13 @@ test('lost notifications make everything unknown', () => {
     },
   });
   const seen: unknown[] = [];
-  nftTarget(deaf).watch?.((keys) => seen.push(keys));
+  nftTarget(deaf, 'inet').watch?.((keys) => seen.push(keys));
   lose();
   assert.deepEqual(seen, ['unknown']);
 });
 
 test('a change while the table is read makes it be read again', async () => {
-  await nftTarget(nl).apply(creations(chain('c'), set('s')));
+  await nftTarget(nl, 'inet').apply(creations(chain('c'), set('s')));
   let dumps = 0;
   const slow: NetlinkTransport = {
     port: nl.port,
@@ -219,7 +254,7 @@ test('a change while the table is read makes it be read again', async () => {
     subscribe: (...args) => nl.subscribe(...args),
     close() {},
   };
-  const snapshot = await readTable(slow);
+  const snapshot = await readTable(slow, 'inet');
   assert.equal(dumps, 8, 'two times rules, chains, sets, elements');
   assert.equal(snapshot.chains.get('c')?.rules.length, 2);
   assert.equal(snapshot.elements.get('s')?.length, 1);
@@ -228,7 +263,7 @@ test('a change while the table is read makes it be read again', async () => {
 test('a table that somebody puts to sleep is not as it is wanted, and wakes', async () => {
   const hook = { type: 'filter', hook: 'forward', priority: 0, policy: 'accept' } as const;
   const rows = creations({ ...chain('guard'), hook }, chain('inner'));
-  const target = nftTarget(nl);
+  const target = nftTarget(nl, 'inet');
   assert.deepEqual(words(await target.apply(rows)), ['ok', 'ok']);
   const told: unknown[] = [];
   const watch = target.watch?.((keys) => told.push(keys));

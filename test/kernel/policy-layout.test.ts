@@ -35,7 +35,7 @@ const list = (...what: string[]) =>
 
 async function program(rows: readonly Row[]): Promise<void> {
   const changes = rows.map(({ key, body }) => ({ key, wanted: body as NftBody, found: undefined }));
-  const outcomes = await nftTarget(nl).apply(changes);
+  const outcomes = await nftTarget(nl, 'inet').apply(changes);
   for (const [i, outcome] of outcomes.entries())
     assert.ok(outcome.ok, `${rows[i]?.key}: ${'error' in outcome && outcome.error.message}`);
 }
@@ -307,7 +307,7 @@ function withoutRules(row: Row, comment: RegExp): Row {
 test('whatever the names and ranges: the kernel takes it, says it back as it was wanted, and nft reads it', async () => {
   for (const rows of [policyTable({}), extremeTable()]) {
     await program(rows);
-    const target = nftTarget(nl);
+    const target = nftTarget(nl, 'inet');
     const found = await target.observe();
     for (const { key, body } of rows) {
       const there = found.get(key);

@@ -52,7 +52,7 @@ function poisoned(rows: readonly Row[], key: string, exprs: readonly NftExpr[]):
 }
 
 async function apply(rows: readonly Row[], found: ReadonlyMap<string, NftBody>): Promise<readonly Outcome[]> {
-  const target = nftTarget(nl);
+  const target = nftTarget(nl, 'inet');
   const changes = rows.flatMap((row): Change<NftBody>[] => {
     const wanted = row.body as NftBody;
     const before = found.get(row.key);
@@ -98,7 +98,7 @@ for (const [what, exprs] of Object.entries(REFUSED)) {
     // The kernel finds a loop when it is reached, and then blames what reaches it. Rendered policies have none.
     if (what === LOOP && before === 'nothing was there') continue;
     test(`${what}, ${before}: that policy is closed, others stay, and it opens again`, async () => {
-      const target = nftTarget(nl);
+      const target = nftTarget(nl, 'inet');
       if (before === 'open rules were there')
         assert.deepEqual(failures(await apply(policyTable({}), new Map())), []);
       const rows = poisoned(policyTable({}), ALLOW_WEB, exprs('policy/x/allow-web/ingress'));
@@ -144,7 +144,7 @@ const REMOTE_V4 = 'set peers/_with_team_is_far_-/_all_-v4';
 const WHOLE = 'element peers/_with_team_is_far_-/_all_-v4 192.0.2.200';
 
 test('an address that the kernel refuses of those that a ClusterNetworkPolicy denies: it is closed, until the address is taken or gone', async () => {
-  const target = nftTarget(nl);
+  const target = nftTarget(nl, 'inet');
   // The set holds one address, so that the kernel refuses a second (ENFILE).
   const rows = policyTable({}).map(
     (row): Row =>

@@ -71,7 +71,7 @@ async function program(world: World): Promise<void> {
   execFileSync('nft', ['flush', 'ruleset']);
   const rows = [...planOnce([policyPlanner], world).rows()].filter((row) => row.target === 'nft');
   const changes = rows.map(({ key, body }) => ({ key, wanted: body as NftBody, found: undefined }));
-  const outcomes = await nftTarget(nl).apply(changes);
+  const outcomes = await nftTarget(nl, 'inet').apply(changes);
   for (const [i, outcome] of outcomes.entries())
     assert.ok(outcome.ok, `${rows[i]?.key}: ${'error' in outcome && outcome.error.message}`);
 }

@@ -82,7 +82,7 @@ after(() => {
 
 async function program(rows: readonly Row[]): Promise<void> {
   const changes = rows.map(({ key, body }) => ({ key, wanted: body as NftBody, found: undefined }));
-  for (const [i, outcome] of (await nftTarget(nl).apply(changes)).entries())
+  for (const [i, outcome] of (await nftTarget(nl, 'inet').apply(changes)).entries())
     assert.ok(outcome.ok, `${rows[i]?.key}: ${'error' in outcome && outcome.error.message}`);
 }
 

@@ -1,11 +1,15 @@
 /**
- * Rows of our one nftables table, `inet fairlead`. Ours = everything in that table; nothing of ours is anywhere else.
+ * Rows of our nftables tables: `inet fairlead` for packets (target `nft`), `bridge fairlead` for frames on a bridge (target `nft-bridge`). Ours =
+ * everything in these tables; nothing of ours is anywhere else.
  * A chain's body holds its rules in order, so a chain is right or wrong as a whole; what changes often lives in set and map
  * elements, which cost microseconds however large the rule set is.
  */
 export type NftBody = NftChain | NftSet | NftElement;
 
+/** The name of both. */
 export const NFT_TABLE = 'fairlead';
+
+export type NftFamily = 'inet' | 'bridge';
 
 export interface NftChain {
   readonly kind: 'chain';

@@ -17,6 +17,7 @@ export interface RowBodies {
   link: LinkBody;
   address: AddressBody;
   nft: NftBody;
+  'nft-bridge': NftBody;
   neighbor: NeighborBody;
   fdb: FdbBody;
   nexthop: NexthopBody;

@@ -44,7 +44,8 @@ const RULES: { [T in TargetName]?: (body: RowBodies[T], view: View) => string | 
       return undefined;
     return `ENOENT: /proc/sys/${body.path}`;
   },
-  nft: (body: NftBody, view) => nftRefusal(body, view),
+  nft: (body: NftBody, view) => nftRefusal('nft', body, view),
+  'nft-bridge': (body: NftBody, view) => nftRefusal('nft-bridge', body, view),
   file: (_, view) => (view.diskFull ? 'ENOSPC: no space left on device' : undefined),
   'node-status': (_, view) => (view.api ? undefined : 'ECONNREFUSED: API server'),
 };
@@ -80,11 +81,11 @@ function nextHopRefusal({ dev, via, onlink }: Omit<NextHop, 'weight'>, view: Vie
   return `ENETUNREACH: Nexthop ${via} has invalid gateway`;
 }
 
-function nftRefusal(body: NftBody, view: View): string | undefined {
-  if (body.kind === 'element' && !view.has('nft', nftSetKey(body.set))) return `ENOENT: no set ${body.set}`;
+function nftRefusal(table: 'nft' | 'nft-bridge', body: NftBody, view: View): string | undefined {
+  if (body.kind === 'element' && !view.has(table, nftSetKey(body.set))) return `ENOENT: no set ${body.set}`;
   for (const { chain, set } of references(body)) {
-    if (chain !== undefined && !view.has('nft', nftChainKey(chain))) return `ENOENT: no chain ${chain}`;
-    if (set !== undefined && !view.has('nft', nftSetKey(set))) return `ENOENT: no set ${set}`;
+    if (chain !== undefined && !view.has(table, nftChainKey(chain))) return `ENOENT: no chain ${chain}`;
+    if (set !== undefined && !view.has(table, nftSetKey(set))) return `ENOENT: no set ${set}`;
   }
   return undefined;
 }

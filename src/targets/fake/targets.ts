@@ -9,6 +9,7 @@ export const STAGES: Readonly<Record<TargetName, number>> = {
   link: 0,
   address: 0,
   nft: 1,
+  'nft-bridge': 1,
   neighbor: 2,
   fdb: 2,
   nexthop: 2,
@@ -25,7 +26,7 @@ export function fakeTargets(machine: FakeMachine): Target<unknown>[] {
 }
 
 function fakeTarget(machine: FakeMachine, name: TargetName, stage: number): Target<unknown> {
-  const atomic = name === 'nft';
+  const atomic = name === 'nft' || name === 'nft-bridge';
   return {
     name,
     stage,

@@ -42,7 +42,7 @@ export async function listEnded(nl: NetlinkTransport): Promise<EndedFlow[]> {
   const flows: EndedFlow[] = [];
   for (const set of ENDED_SETS) {
     try {
-      const found = (await nl.dump(dumpElements(set.name), elementsOf)).flat();
+      const found = (await nl.dump(dumpElements('inet', set.name), elementsOf)).flat();
       flows.push(...readElements(set, found).map(flowOf));
     } catch (error) {
       if (!isErrno(error, ENOENT)) throw error;
@@ -63,6 +63,7 @@ export function putEnded(
     const outcome = await transaction(
       nl,
       addElements(
+        'inet',
         set.name,
         elements.flatMap((one) => wireKeys(set, one)),
       ),
@@ -78,10 +79,10 @@ export function removeEnded(
 ): Promise<readonly NetlinkOutcome[]> {
   return eachPart(flows, async (set, elements) => {
     const keys = elements.flatMap((one) => wireKeys(set, one));
-    const outcome = await transaction(nl, deleteElements(set.name, keys));
+    const outcome = await transaction(nl, deleteElements('inet', set.name, keys));
     if (outcome.ok || !isErrno(outcome.error, ENOENT)) return outcome;
     for (const key of keys) {
-      const single = await transaction(nl, deleteElements(set.name, [key]));
+      const single = await transaction(nl, deleteElements('inet', set.name, [key]));
       if (!single.ok && !isErrno(single.error, ENOENT)) return single;
     }
     return DONE;

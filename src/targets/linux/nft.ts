@@ -1,10 +1,10 @@
 /**
- * Target of the rows of our nftables table. One apply is one transaction. When the kernel refuses some rows, it names each of them with its
+ * Targets of the rows of our two nftables tables, one for each family. One apply is one transaction. When the kernel refuses some rows, it names each of them with its
  * own words; the rest is sent again without them (and without what refers to them, which it then refuses too), so one bad row does
  * not stop the others. A refused row stays as it was, but for a chain that says what to program instead (`ifRefused`).
  */
 import { FairleadError } from '../../model/errors.ts';
-import { type NftBody, type NftElement, nftChainKey } from '../../model/rows/nft.ts';
+import { type NftBody, type NftElement, type NftFamily, nftChainKey } from '../../model/rows/nft.ts';
 import { type Change, type Closer, type Outcome, RolledBack, type Target } from '../../reconcile/target.ts';
 import { isSocketError } from './netlink/addon.ts';
 import { NFNLGRP_NFTABLES } from './netlink/nftables/constants.ts';
@@ -25,25 +25,27 @@ const ENOENT = 2;
 const EEXIST = 17;
 const ERESTART = 85;
 
+const NAMES = { inet: 'nft', bridge: 'nft-bridge' } as const;
+
 /** `nl` speaks NETLINK_NETFILTER. */
-export function nftTarget(nl: NetlinkTransport): Target<NftBody> {
+export function nftTarget(nl: NetlinkTransport, family: NftFamily): Target<NftBody> {
   const known = new Known();
   const incomplete = new Incomplete();
   return {
-    name: 'nft',
+    name: NAMES[family],
     stage: 1,
     atomic: true,
     same: sameBody,
     async observe() {
-      const snapshot = await readTable(nl);
+      const snapshot = await readTable(nl, family);
       known.replace(snapshot);
       const rows = rowsOf(snapshot);
       incomplete.seen(rows);
       return rows;
     },
-    apply: (batch, wants = () => true) => new Transaction(nl, known, incomplete, batch, wants).run(),
+    apply: (batch, wants = () => true) => new Transaction(nl, family, known, incomplete, batch, wants).run(),
     watch(onDrift): Closer {
-      const reader = new DriftReader(nl.port, known, onDrift);
+      const reader = new DriftReader(family, nl.port, known, onDrift);
       return nl.subscribe(
         [NFNLGRP_NFTABLES],
         (message) => reader.take(message),
@@ -56,6 +58,7 @@ export function nftTarget(nl: NetlinkTransport): Target<NftBody> {
 /** One batch of changes on its way into the kernel. */
 class Transaction {
   readonly #nl: NetlinkTransport;
+  readonly #family: NftFamily;
   readonly #known: Known;
   readonly #incomplete: Incomplete;
   readonly #wants: (key: string) => boolean;
@@ -68,12 +71,14 @@ class Transaction {
 
   constructor(
     nl: NetlinkTransport,
+    family: NftFamily,
     known: Known,
     incomplete: Incomplete,
     batch: readonly Change<NftBody>[],
     wants: (key: string) => boolean,
   ) {
     this.#nl = nl;
+    this.#family = family;
     this.#known = known;
     this.#incomplete = incomplete;
     this.#wants = wants;
@@ -82,14 +87,14 @@ class Transaction {
   }
 
   async run(): Promise<readonly Outcome[]> {
-    if (!this.#known.complete) this.#known.replace(await readTable(this.#nl));
+    if (!this.#known.complete) this.#known.replace(await readTable(this.#nl, this.#family));
     if (this.#known.dormant) await this.#wake();
     for (let attempt = 1; attempt <= ATTEMPTS && this.#outcomes.includes(undefined); attempt++) {
-      const snapshot = this.#replacesSet() ? await readTable(this.#nl) : undefined;
+      const snapshot = this.#replacesSet() ? await readTable(this.#nl, this.#family) : undefined;
       this.#closeIncomplete();
       this.#fallbacks.begin();
       const open = this.#open();
-      const { steps, refused } = planBatch(open, this.#known, this.#single, snapshot);
+      const { steps, refused } = planBatch(this.#family, open, this.#known, this.#single, snapshot);
       for (const [row, error] of refused) this.#refuse(row, 0, error);
       if (refused.size > 0) continue; // rows that refer to them must be planned again
       if (await this.#send(steps, snapshot)) {
@@ -159,7 +164,7 @@ class Transaction {
 
   /** A table that sleeps wakes in a transaction of its own: the kernel refuses to hook chains in the same one. */
   async #wake(): Promise<void> {
-    const outcomes = await this.#nl.transact([batchBegin(undefined), newTable(), batchEnd()], {
+    const outcomes = await this.#nl.transact([batchBegin(undefined), newTable(this.#family), batchEnd()], {
       oneDatagram: true,
     });
     for (const outcome of outcomes) if (!outcome.ok) throw outcome.error;

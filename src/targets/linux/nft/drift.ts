@@ -1,8 +1,8 @@
 /** Notifications of the nftables group: which of our rows somebody else touched. */
-import { NFT_TABLE, nftChainKey, nftElementKey, nftSetKey } from '../../../model/rows/nft.ts';
+import { NFT_TABLE, type NftFamily, nftChainKey, nftElementKey, nftSetKey } from '../../../model/rows/nft.ts';
 import type { NetlinkMessage } from '../netlink/attributes.ts';
 import {
-  NFPROTO_INET,
+  NFPROTO,
   NFT_MSG_DELCHAIN,
   NFT_MSG_DELRULE,
   NFT_MSG_DELSET,
@@ -24,6 +24,7 @@ import type { Known } from './known.ts';
 const NONE: readonly string[] = [];
 
 export class DriftReader {
+  readonly #family: NftFamily;
   readonly #port: number;
   readonly #known: Known;
   readonly #onDrift: (keys: Iterable<string> | 'unknown') => void;
@@ -31,7 +32,13 @@ export class DriftReader {
   #unknown = false;
 
   /** `port`: that of the socket that we change things with; its own changes are no drift. */
-  constructor(port: number, known: Known, onDrift: (keys: Iterable<string> | 'unknown') => void) {
+  constructor(
+    family: NftFamily,
+    port: number,
+    known: Known,
+    onDrift: (keys: Iterable<string> | 'unknown') => void,
+  ) {
+    this.#family = family;
     this.#port = port;
     this.#known = known;
     this.#onDrift = onDrift;
@@ -63,7 +70,7 @@ export class DriftReader {
   }
 
   #keysOf(message: NetlinkMessage): readonly string[] | 'unknown' {
-    if (familyOf(message) !== NFPROTO_INET) return NONE;
+    if (familyOf(message) !== NFPROTO[this.#family]) return NONE;
     switch (message.type) {
       case NFT_MSG_NEWTABLE:
       case NFT_MSG_DELTABLE:

@@ -7,7 +7,7 @@
  *     delete    sets · chains
  */
 import { FairleadError } from '../../../model/errors.ts';
-import type { NftBody, NftChain, NftElement, NftRule, NftSet } from '../../../model/rows/nft.ts';
+import type { NftBody, NftChain, NftElement, NftFamily, NftRule, NftSet } from '../../../model/rows/nft.ts';
 import type { Change } from '../../../reconcile/target.ts';
 import {
   addElements,
@@ -54,6 +54,7 @@ type ElementChange = readonly [row: number, element: NftElement];
  * `single`: sets whose elements go one a message. `snapshot`: the table as it is, needed when a set is replaced by one of another type.
  */
 export function planBatch(
+  family: NftFamily,
   open: readonly OpenChange[],
   known: Known,
   single: ReadonlySet<string>,
@@ -65,12 +66,13 @@ export function planBatch(
     changes.every(({ wanted }) => wanted === undefined) &&
     known.isEmptyWithout(changes)
   )
-    return { steps: [{ message: deleteTable(), rows: [] }], refused: new Map() };
-  const planner = new BatchPlanner(open, known, single, snapshot);
+    return { steps: [{ message: deleteTable(family), rows: [] }], refused: new Map() };
+  const planner = new BatchPlanner(family, open, known, single, snapshot);
   return planner.plan();
 }
 
 class BatchPlanner {
+  readonly #family: NftFamily;
   readonly #open: readonly OpenChange[];
   readonly #known: Known;
   readonly #single: ReadonlySet<string>;
@@ -90,11 +92,13 @@ class BatchPlanner {
   readonly #additions = new Map<string, ElementChange[]>();
 
   constructor(
+    family: NftFamily,
     open: readonly OpenChange[],
     known: Known,
     single: ReadonlySet<string>,
     snapshot: Snapshot | undefined,
   ) {
+    this.#family = family;
     this.#open = open;
     this.#known = known;
     this.#single = single;
@@ -122,19 +126,19 @@ class BatchPlanner {
       this.#elements,
       this.#delete,
     ].flat();
-    const steps = work.length === 0 ? [] : [{ message: newTable(), rows: [] }, ...work];
+    const steps = work.length === 0 ? [] : [{ message: newTable(this.#family), rows: [] }, ...work];
     return { steps, refused: this.#refused };
   }
 
   #planSet(row: number, wanted: NftSet | undefined, found: NftSet | undefined): void {
     const name = (wanted ?? found)?.name ?? '';
     if (wanted) {
-      this.#sets.push({ message: newSet(wanted, 1 + this.#sets.length), rows: [row] });
+      this.#sets.push({ message: newSet(this.#family, wanted, 1 + this.#sets.length), rows: [row] });
       this.#made.set(name, wanted);
     }
     if (!found) return;
     this.#gone.add(name);
-    const removal = { message: deleteSet(name), rows: [row] };
+    const removal = { message: deleteSet(this.#family, name), rows: [row] };
     if (!wanted)
       this.#delete.unshift(removal); // before chains that its elements jump to
     else {
@@ -148,7 +152,7 @@ class BatchPlanner {
     const changing = new Set(this.#open.map(([, { key }]) => key));
     for (const chain of this.#snapshot?.chains.values() ?? []) {
       if (changing.has(`chain ${chain.name}`) || !refersTo(chain, set.name)) continue;
-      this.#release.push({ message: flushChain(chain.name), rows: [row] });
+      this.#release.push({ message: flushChain(this.#family, chain.name), rows: [row] });
       this.#addRules(row, chain);
     }
     for (const element of this.#snapshot?.elements.get(set.name) ?? []) {
@@ -165,13 +169,14 @@ class BatchPlanner {
   #planChain(row: number, wanted: NftChain | undefined, found: NftChain | undefined): void {
     const name = (wanted ?? found)?.name ?? '';
     const rows = [row];
-    if (found) this.#release.push({ message: flushChain(name), rows });
+    if (found) this.#release.push({ message: flushChain(this.#family, name), rows });
     if (!wanted) {
-      this.#delete.push({ message: deleteChain(name), rows });
+      this.#delete.push({ message: deleteChain(this.#family, name), rows });
       return;
     }
-    const message = newChain(wanted);
-    if (found && !sameHook(wanted.hook, found.hook)) this.#replace.push({ message: deleteChain(name), rows });
+    const message = newChain(this.#family, wanted);
+    if (found && !sameHook(wanted.hook, found.hook))
+      this.#replace.push({ message: deleteChain(this.#family, name), rows });
     this.#chains.push({ message, rows });
     this.#addRules(row, wanted);
   }
@@ -179,7 +184,12 @@ class BatchPlanner {
   #addRules(row: number, chain: NftChain): void {
     const rows = [row];
     for (const [i, rule] of chain.rules.entries())
-      this.#rules.push({ message: newRule(chain.name, rule), rows, rule: i + 1, ...commentOf(rule) });
+      this.#rules.push({
+        message: newRule(this.#family, chain.name, rule),
+        rows,
+        rule: i + 1,
+        ...commentOf(rule),
+      });
   }
 
   #removeElements(name: string, elements: readonly ElementChange[]): void {
@@ -205,14 +215,14 @@ class BatchPlanner {
     set: string,
     elements: readonly ElementChange[],
     write: (element: NftElement) => readonly WireElement[],
-    message: (set: string, elements: readonly WireElement[]) => Buffer,
+    message: typeof addElements,
     steps: Step[],
   ): void {
     const limit = this.#single.has(set) ? 1 : ELEMENTS_PER_MESSAGE;
     let wire: WireElement[] = [];
     let rows: number[] = [];
     const flush = () => {
-      if (wire.length > 0) steps.push({ message: message(set, wire), rows, set });
+      if (wire.length > 0) steps.push({ message: message(this.#family, set, wire), rows, set });
       wire = [];
       rows = [];
     };

@@ -25,18 +25,18 @@ const only = (bytes: Buffer) => messages(bytes)[0] ?? assert.fail('no message');
 
 test('every expression reads as it was written', () => {
   for (const [name, exprs] of Object.entries(SAMPLES)) {
-    const read = ruleOf(only(newRule('c', { exprs, comment: name })));
+    const read = ruleOf(only(newRule('inet', 'c', { exprs, comment: name })), 'inet');
     assert.deepEqual(read, { chain: 'c', rule: { exprs: exprs.map(normalExpression), comment: name } }, name);
   }
 });
 
 test('an expression that we do not know is kept as it is, and is the same as nothing else', () => {
   const quota: NftExpr = { expr: 'other', name: 'quota', data: '0c00010000000000000000ff' };
-  const { rule } = ruleOf(only(newRule('c', { exprs: [quota] }))) ?? assert.fail();
+  const { rule } = ruleOf(only(newRule('inet', 'c', { exprs: [quota] })), 'inet') ?? assert.fail();
   assert.deepEqual(rule.exprs, [quota]);
   // A known name with an attribute that we never write: a lookup by set number.
   const lookup: NftExpr = { expr: 'other', name: 'lookup', data: '0800040000000001' };
-  assert.deepEqual(ruleOf(only(newRule('c', { exprs: [lookup] })))?.rule.exprs, [lookup]);
+  assert.deepEqual(ruleOf(only(newRule('inet', 'c', { exprs: [lookup] })), 'inet')?.rule.exprs, [lookup]);
 });
 
 test('rows that mean the same are the same', () => {
@@ -63,7 +63,7 @@ test('chains and sets read as they were written', () => {
     { kind: 'chain', name: 'base', hook, rules: [] },
     { kind: 'chain', name: 'plain', hook: undefined, rules: [] },
   ] as const)
-    assert.deepEqual(chainOf(only(newChain(chain))), chain);
+    assert.deepEqual(chainOf(only(newChain('inet', chain)), 'inet'), chain);
   const sets: NftSet[] = [
     { kind: 'set', name: 'a', key: ['ipv4_addr'], interval: false },
     {
@@ -77,7 +77,7 @@ test('chains and sets read as they were written', () => {
     { kind: 'set', name: 'd', key: ['ifname'], value: ['mark', 'ipv4_addr'], interval: true, timeout: 1000 },
     { kind: 'set', name: 'e', key: ['ether_addr'], interval: false, dynamic: true, timeout: 0 },
   ];
-  for (const set of sets) assert.deepEqual(setOf(only(newSet(set, 1))), set);
+  for (const set of sets) assert.deepEqual(setOf(only(newSet('inet', set, 1)), 'inet'), set);
 });
 
 test('a full message of the largest elements fits an attribute', () => {
@@ -98,7 +98,7 @@ test('a full message of the largest elements fits an attribute', () => {
     comment: 'z'.repeat(127),
   };
   const wire = Array.from({ length: ELEMENTS_PER_MESSAGE }, () => wireElements(set, element)).flat();
-  const read = readElements(set, elementsOf(only(addElements(set.name, wire))));
+  const read = readElements(set, elementsOf(only(addElements('inet', set.name, wire))));
   assert.equal(read.length, ELEMENTS_PER_MESSAGE);
   assert.deepEqual(read[0], element);
 });
@@ -143,16 +143,17 @@ test('decoders never throw an untyped error and never read past their message', 
   const element: NftElement = { kind: 'element', set: 's', key: ['10.0.0.0/24', '80-90'], comment: 'c' };
   const range: NftSet = { ...set, key: ['ipv4_addr'], value: 'verdict' };
   const seeds = [
-    newTable(),
-    newChain({
+    newTable('inet'),
+    newChain('inet', {
       kind: 'chain',
       name: 'c',
       hook: { type: 'nat', hook: 'input', priority: 1, policy: 'drop' },
       rules: [],
     }),
-    newSet(set, 1),
-    addElements('s', wireElements(set, element)),
+    newSet('inet', set, 1),
+    addElements('inet', 's', wireElements(set, element)),
     addElements(
+      'inet',
       's',
       wireElements(range, {
         kind: 'element',
@@ -161,20 +162,20 @@ test('decoders never throw an untyped error and never read past their message', 
         value: { verdict: 'jump', chain: 'c' },
       }),
     ),
-    ...Object.values(SAMPLES).map((exprs) => newRule('c', { exprs, comment: 'x' })),
+    ...Object.values(SAMPLES).map((exprs) => newRule('inet', 'c', { exprs, comment: 'x' })),
   ];
   const known = new Known();
   known.learn([{ key: 'set s', wanted: set, found: undefined }]);
   const readers: ((message: NetlinkMessage) => unknown)[] = [
-    chainOf,
-    ruleOf,
-    setOf,
-    countedSetOf,
+    (message) => chainOf(message, 'inet'),
+    (message) => ruleOf(message, 'inet'),
+    (message) => setOf(message, 'inet'),
+    (message) => countedSetOf(message, 'inet'),
     generationOf,
     flowOf,
     (message) => readElements(set, elementsOf(message)),
     (message) => readElements(range, elementsOf(message)),
-    (message) => new DriftReader(1, known, () => {}).take(message),
+    (message) => new DriftReader('inet', 1, known, () => {}).take(message),
   ];
   // Half of the edits hit the first byte of a word, where lengths lie.
   const edits = fc.array(fc.tuple(fc.nat(2000), fc.oneof(fc.nat(255), fc.nat(24)), fc.boolean()), {
@@ -218,5 +219,5 @@ function outcome(read: (message: NetlinkMessage) => unknown, message: NetlinkMes
 }
 
 test('messages are about our table', () => {
-  assert.ok(newTable().includes(`${NFT_TABLE}\0`));
+  assert.ok(newTable('inet').includes(`${NFT_TABLE}\0`));
 });

@@ -1,6 +1,7 @@
 /** Numbers of linux/netfilter/nfnetlink.h and nf_tables.h, and what nft keeps in user data (libnftnl's udata.h). */
 
-export const NFPROTO_INET = 1;
+/** NFPROTO_… of linux/netfilter.h */
+export const NFPROTO = { inet: 1, bridge: 7 } as const;
 export const NFNL_SUBSYS_NFTABLES = 10;
 export const NFNLGRP_NFTABLES = 7;
 export const NFNL_MSG_BATCH_BEGIN = 0x10;

@@ -6,6 +6,7 @@ import { FairleadError } from '../../../../model/errors.ts';
 import {
   NFT_TABLE,
   type NftElement,
+  type NftFamily,
   type NftSet,
   type NftType,
   type NftVerdict,
@@ -55,16 +56,16 @@ const MAX_ELEMENT = 640;
 /** How many fit one message: an attribute, and so a list, has at most 65,535 bytes. */
 export const ELEMENTS_PER_MESSAGE = Math.floor(0xffff / MAX_ELEMENT);
 
-export function addElements(set: string, elements: readonly WireElement[]): Buffer {
-  return message(NFT_MSG_NEWSETELEM, NLM_F_CREATE, ELEMENTS, { table: NFT_TABLE, set, elements });
+export function addElements(family: NftFamily, set: string, elements: readonly WireElement[]): Buffer {
+  return message(family, NFT_MSG_NEWSETELEM, NLM_F_CREATE, ELEMENTS, { table: NFT_TABLE, set, elements });
 }
 
-export function deleteElements(set: string, elements: readonly WireElement[]): Buffer {
-  return message(NFT_MSG_DELSETELEM, 0, ELEMENTS, { table: NFT_TABLE, set, elements });
+export function deleteElements(family: NftFamily, set: string, elements: readonly WireElement[]): Buffer {
+  return message(family, NFT_MSG_DELSETELEM, 0, ELEMENTS, { table: NFT_TABLE, set, elements });
 }
 
-export const dumpElements = (set: string) =>
-  message(NFT_MSG_GETSETELEM, NLM_F_DUMP, ELEMENTS, { table: NFT_TABLE, set });
+export const dumpElements = (family: NftFamily, set: string) =>
+  message(family, NFT_MSG_GETSETELEM, NLM_F_DUMP, ELEMENTS, { table: NFT_TABLE, set });
 
 export function elementsOf(reply: NetlinkMessage): readonly WireElement[] {
   return bodyOf(reply, ELEMENTS).elements ?? [];

@@ -1,6 +1,12 @@
-/** Tables, chains and rules on the wire, and the messages about them. Everything is in our one table. */
+/** Tables, chains and rules on the wire, and the messages about them. Everything is in our tables, one a family. */
 import { FairleadError } from '../../../../model/errors.ts';
-import { NFT_TABLE, type NftChain, type NftExpr, type NftRule } from '../../../../model/rows/nft.ts';
+import {
+  NFT_TABLE,
+  type NftChain,
+  type NftExpr,
+  type NftFamily,
+  type NftRule,
+} from '../../../../model/rows/nft.ts';
 import { checkNftComment } from '../../../../model/rows/nft-values.ts';
 import {
   afterHeader,
@@ -23,7 +29,7 @@ import {
   NFNL_MSG_BATCH_BEGIN,
   NFNL_MSG_BATCH_END,
   NFNL_SUBSYS_NFTABLES,
-  NFPROTO_INET,
+  NFPROTO,
   NFT_MSG_DELCHAIN,
   NFT_MSG_DELRULE,
   NFT_MSG_DELTABLE,
@@ -74,6 +80,7 @@ const GENERATION = attributes({ id: [1, be32] });
 
 /** One message of the nftables subsystem, `flags` besides NLM_F_REQUEST. */
 export function message<S extends Schema>(
+  family: NftFamily,
   type: number,
   flags: number,
   table: Table<S>,
@@ -83,7 +90,7 @@ export function message<S extends Schema>(
     type,
     NLM_F_REQUEST | flags,
     (out) => {
-      out.u8(NFPROTO_INET);
+      out.u8(NFPROTO[family]);
       out.u8(0);
       out.be16(0);
     },
@@ -115,13 +122,17 @@ function batchMark(type: number, generation: number | undefined): Buffer {
   return encode(type, NLM_F_REQUEST, head, GENERATION, { id: generation });
 }
 
-export const newTable = () =>
-  message(NFT_MSG_NEWTABLE, NLM_F_CREATE, TABLE, { name: NFT_TABLE, flags: 0, userdata: MARKER });
-export const deleteTable = () => message(NFT_MSG_DELTABLE, 0, TABLE, { name: NFT_TABLE });
-export const getTable = () => message(NFT_MSG_GETTABLE, 0, TABLE, { name: NFT_TABLE });
-export const getGeneration = () => message(NFT_MSG_GETGEN, 0, GENERATION, {});
-export const dumpChains = () => message(NFT_MSG_GETCHAIN, NLM_F_DUMP, CHAIN, { table: NFT_TABLE });
-export const dumpRules = () => message(NFT_MSG_GETRULE, NLM_F_DUMP, RULE, { table: NFT_TABLE });
+export const newTable = (family: NftFamily) =>
+  message(family, NFT_MSG_NEWTABLE, NLM_F_CREATE, TABLE, { name: NFT_TABLE, flags: 0, userdata: MARKER });
+export const deleteTable = (family: NftFamily) =>
+  message(family, NFT_MSG_DELTABLE, 0, TABLE, { name: NFT_TABLE });
+export const getTable = (family: NftFamily) =>
+  message(family, NFT_MSG_GETTABLE, 0, TABLE, { name: NFT_TABLE });
+export const getGeneration = () => message('inet', NFT_MSG_GETGEN, 0, GENERATION, {});
+export const dumpChains = (family: NftFamily) =>
+  message(family, NFT_MSG_GETCHAIN, NLM_F_DUMP, CHAIN, { table: NFT_TABLE });
+export const dumpRules = (family: NftFamily) =>
+  message(family, NFT_MSG_GETRULE, NLM_F_DUMP, RULE, { table: NFT_TABLE });
 
 export function generationOf(reply: NetlinkMessage): number {
   const { id } = bodyOf(reply, GENERATION);
@@ -130,11 +141,11 @@ export function generationOf(reply: NetlinkMessage): number {
 }
 
 /** Makes a chain without rules, or changes the policy of one that is there. */
-export function newChain({ name, hook }: NftChain): Buffer {
+export function newChain(family: NftFamily, { name, hook }: NftChain): Buffer {
   checkName('chain', name);
   if (hook?.hook === 'ingress' && hook.device === undefined)
     throw new FairleadError('bad-nft-chain', `chain ${name}: the hook ingress needs a device`);
-  return message(NFT_MSG_NEWCHAIN, NLM_F_CREATE, CHAIN, {
+  return message(family, NFT_MSG_NEWCHAIN, NLM_F_CREATE, CHAIN, {
     table: NFT_TABLE,
     name,
     ...(hook && {
@@ -145,13 +156,15 @@ export function newChain({ name, hook }: NftChain): Buffer {
   });
 }
 
-export const deleteChain = (name: string) => message(NFT_MSG_DELCHAIN, 0, CHAIN, { table: NFT_TABLE, name });
-export const flushChain = (chain: string) => message(NFT_MSG_DELRULE, 0, RULE, { table: NFT_TABLE, chain });
+export const deleteChain = (family: NftFamily, name: string) =>
+  message(family, NFT_MSG_DELCHAIN, 0, CHAIN, { table: NFT_TABLE, name });
+export const flushChain = (family: NftFamily, chain: string) =>
+  message(family, NFT_MSG_DELRULE, 0, RULE, { table: NFT_TABLE, chain });
 
 /** Adds a rule behind those that are there. */
-export function newRule(chain: string, { exprs, comment }: NftRule): Buffer {
+export function newRule(family: NftFamily, chain: string, { exprs, comment }: NftRule): Buffer {
   if (comment !== undefined) checkNftComment(comment);
-  return message(NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND, RULE, {
+  return message(family, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND, RULE, {
     table: NFT_TABLE,
     chain,
     expressions: exprs,
@@ -160,9 +173,9 @@ export function newRule(chain: string, { exprs, comment }: NftRule): Buffer {
 }
 
 /** A chain of ours without its rules; `undefined` for other tables'. */
-export function chainOf(reply: NetlinkMessage): NftChain | undefined {
+export function chainOf(reply: NetlinkMessage, family: NftFamily): NftChain | undefined {
   const { table, name, hook, policy, type } = bodyOf(reply, CHAIN);
-  if (table !== NFT_TABLE || familyOf(reply) !== NFPROTO_INET) return undefined;
+  if (table !== NFT_TABLE || familyOf(reply) !== NFPROTO[family]) return undefined;
   if (name === undefined) throw new BadNetlink('a chain without name');
   if (hook === undefined) return { kind: 'chain', name, hook: undefined, rules: [] };
   if (hook.hook === undefined || hook.priority === undefined || policy === undefined || !isType(type))
@@ -182,9 +195,12 @@ export function chainOf(reply: NetlinkMessage): NftChain | undefined {
 }
 
 /** A rule of ours and its chain; `undefined` for other tables'. */
-export function ruleOf(reply: NetlinkMessage): { chain: string; rule: NftRule } | undefined {
+export function ruleOf(
+  reply: NetlinkMessage,
+  family: NftFamily,
+): { chain: string; rule: NftRule } | undefined {
   const { table, chain, expressions, userdata } = bodyOf(reply, RULE);
-  if (table !== NFT_TABLE || chain === undefined || familyOf(reply) !== NFPROTO_INET) return undefined;
+  if (table !== NFT_TABLE || chain === undefined || familyOf(reply) !== NFPROTO[family]) return undefined;
   const exprs: readonly NftExpr[] = expressions ?? [];
   const comment = commentIn(userdata);
   return { chain, rule: comment === undefined ? { exprs } : { exprs, comment } };

@@ -1,8 +1,9 @@
-/** Everything that is in our table, in the form of rows. */
+/** Everything that is in one of our tables, in the form of rows. */
 import {
   type NftBody,
   type NftChain,
   type NftElement,
+  type NftFamily,
   type NftRule,
   type NftSet,
   nftChainKey,
@@ -39,10 +40,10 @@ export interface Snapshot {
 const ATTEMPTS = 20;
 
 /** One consistent picture: when anybody changed anything meanwhile (NFT_MSG_GETGEN tells), all is read again. */
-export async function readTable(nl: NetlinkTransport): Promise<Snapshot> {
+export async function readTable(nl: NetlinkTransport, family: NftFamily): Promise<Snapshot> {
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
     const generation = await currentGeneration(nl);
-    const snapshot = await readOnce(nl, generation);
+    const snapshot = await readOnce(nl, family, generation);
     if (snapshot !== undefined && (await currentGeneration(nl)) === generation) return snapshot;
   }
   throw new NetlinkError(
@@ -71,23 +72,31 @@ export function rowsOf(snapshot: Snapshot): Map<string, NftBody> {
 }
 
 /** `undefined` when something vanished while it was read. */
-async function readOnce(nl: NetlinkTransport, generation: number): Promise<Snapshot | undefined> {
+async function readOnce(
+  nl: NetlinkTransport,
+  family: NftFamily,
+  generation: number,
+): Promise<Snapshot | undefined> {
   const chains = new Map<string, NftChain>();
   const sets = new Map<string, NftSet>();
   const elements = new Map<string, readonly NftElement[]>();
-  const flags = await tableFlags(nl);
+  const flags = await tableFlags(nl, family);
   if (flags === undefined) return { dormant: false, generation, chains, sets, elements };
   const dormant = (flags & NFT_TABLE_F_DORMANT) !== 0;
   try {
-    const rules = Map.groupBy(await nl.dump(dumpRules(), ruleOf), ({ chain }) => chain);
-    for (const chain of await nl.dump(dumpChains(), chainOf))
+    const rules = Map.groupBy(
+      await nl.dump(dumpRules(family), (reply) => ruleOf(reply, family)),
+      ({ chain }) => chain,
+    );
+    for (const chain of await nl.dump(dumpChains(family), (reply) => chainOf(reply, family)))
       chains.set(chain.name, {
         ...chain,
         rules: (rules.get(chain.name) ?? []).map(({ rule }): NftRule => rule),
       });
-    for (const { set, count } of await nl.dump(dumpSets(), countedSetOf)) {
+    for (const { set, count } of await nl.dump(dumpSets(family), (reply) => countedSetOf(reply, family))) {
       sets.set(set.name, set);
-      if (!set.dynamic && set.key.length > 0) elements.set(set.name, await elementsIn(nl, set, count));
+      if (!set.dynamic && set.key.length > 0)
+        elements.set(set.name, await elementsIn(nl, family, set, count));
     }
   } catch (error) {
     if (error instanceof NetlinkError && error.errno === ENOENT) return undefined;
@@ -102,13 +111,16 @@ async function readOnce(nl: NetlinkTransport, generation: number): Promise<Snaps
  */
 async function elementsIn(
   nl: NetlinkTransport,
+  family: NftFamily,
   set: NftSet,
   count: number | undefined,
 ): Promise<readonly NftElement[]> {
   let before: ReadonlySet<string> | undefined;
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
     // Kernels before 6.18, which do not count, end a dump with an empty message.
-    const replies = (await nl.dump(dumpElements(set.name), elementsOf)).filter((reply) => reply.length > 0);
+    const replies = (await nl.dump(dumpElements(family, set.name), elementsOf)).filter(
+      (reply) => reply.length > 0,
+    );
     const elements = readElements(set, replies.flat());
     if (set.interval) return elements;
     const byKey = new Map(elements.map((element) => [element.key.join(' . '), element]));
@@ -123,9 +135,9 @@ async function elementsIn(
 }
 
 /** `undefined` when there is no such table. */
-async function tableFlags(nl: NetlinkTransport): Promise<number | undefined> {
+async function tableFlags(nl: NetlinkTransport, family: NftFamily): Promise<number | undefined> {
   try {
-    const [flags = 0] = await nl.request(getTable(), (reply) => bodyOf(reply, TABLE).flags);
+    const [flags = 0] = await nl.request(getTable(family), (reply) => bodyOf(reply, TABLE).flags);
     return flags;
   } catch (error) {
     if (error instanceof NetlinkError && error.errno === ENOENT) return undefined;

@@ -1,12 +1,12 @@
 /** Sets and maps on the wire. */
 import { FairleadError } from '../../../../model/errors.ts';
-import { NFT_TABLE, type NftSet, type NftType } from '../../../../model/rows/nft.ts';
+import { NFT_TABLE, type NftFamily, type NftSet, type NftType } from '../../../../model/rows/nft.ts';
 import { checkNftComment, NFT_VALUES } from '../../../../model/rows/nft-values.ts';
 import { attributes, be32, list, type NetlinkMessage, nested, raw, text } from '../attributes.ts';
 import { NLM_F_CREATE, NLM_F_DUMP } from '../constants.ts';
 import { BadNetlink } from '../writer.ts';
 import {
-  NFPROTO_INET,
+  NFPROTO,
   NFT_DATA_VERDICT,
   NFT_MSG_DELSET,
   NFT_MSG_GETSET,
@@ -67,12 +67,12 @@ export function isRangeConcatenation(set: NftSet): boolean {
 }
 
 /** Makes a set. `id` is unique within the batch. */
-export function newSet(set: NftSet, id: number): Buffer {
+export function newSet(family: NftFamily, set: NftSet, id: number): Buffer {
   checkName('set', set.name);
   if (set.comment !== undefined) checkNftComment(set.comment);
   if (set.key.length === 0 || widthOf(set.key) > MAX_KEY)
     throw new FairleadError('bad-nft-set', `set ${set.name}: a key has 1 to ${MAX_KEY} bytes`);
-  return message(NFT_MSG_NEWSET, NLM_F_CREATE, SET, {
+  return message(family, NFT_MSG_NEWSET, NLM_F_CREATE, SET, {
     table: NFT_TABLE,
     name: set.name,
     flags: flagsOf(set),
@@ -91,12 +91,17 @@ export function newSet(set: NftSet, id: number): Buffer {
   });
 }
 
-export const deleteSet = (name: string) => message(NFT_MSG_DELSET, 0, SET, { table: NFT_TABLE, name });
-export const dumpSets = () => message(NFT_MSG_GETSET, NLM_F_DUMP, SET, { table: NFT_TABLE });
+export const deleteSet = (family: NftFamily, name: string) =>
+  message(family, NFT_MSG_DELSET, 0, SET, { table: NFT_TABLE, name });
+export const dumpSets = (family: NftFamily) =>
+  message(family, NFT_MSG_GETSET, NLM_F_DUMP, SET, { table: NFT_TABLE });
 
 /** A set of ours and how many elements the kernel counts in it; `undefined` as `setOf`. */
-export function countedSetOf(reply: NetlinkMessage): { set: NftSet; count: number | undefined } | undefined {
-  const set = setOf(reply);
+export function countedSetOf(
+  reply: NetlinkMessage,
+  family: NftFamily,
+): { set: NftSet; count: number | undefined } | undefined {
+  const set = setOf(reply, family);
   return set && { set, count: bodyOf(reply, SET).count };
 }
 
@@ -104,10 +109,10 @@ export function countedSetOf(reply: NetlinkMessage): { set: NftSet; count: numbe
  * A set of ours; `undefined` for other tables' and for those that belong to one rule. One that we could not have made (another type, state in
  * its elements) has an empty key, so that it is the same as nothing that is wanted.
  */
-export function setOf(reply: NetlinkMessage): NftSet | undefined {
+export function setOf(reply: NetlinkMessage, family: NftFamily): NftSet | undefined {
   const found = bodyOf(reply, SET);
   const { table, name, flags = 0, description, timeout, userdata } = found;
-  if (table !== NFT_TABLE || familyOf(reply) !== NFPROTO_INET || (flags & NFT_SET_ANONYMOUS) !== 0)
+  if (table !== NFT_TABLE || familyOf(reply) !== NFPROTO[family] || (flags & NFT_SET_ANONYMOUS) !== 0)
     return undefined;
   if (name === undefined || found.keyType === undefined) throw new BadNetlink('a set without name or key');
   const key = typesOf(found.keyType);
