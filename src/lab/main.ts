@@ -13,7 +13,9 @@ async function main(argv: readonly string[]): Promise<number> {
     await init(rest[0] ?? '');
     return await new Promise<never>(() => undefined);
   }
-  if (isHelp(verb)) {
+  // What else `exec` is given may be of the command that it runs.
+  const own = verb === 'exec' ? rest.slice(0, 1) : rest;
+  if (isHelp(verb) || own.some((word) => word === '--help' || word === '-h')) {
     console.log(help());
     return 0;
   }

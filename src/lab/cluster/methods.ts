@@ -1,8 +1,10 @@
+import { FairleadError } from '../../model/errors.ts';
 import type { Family } from '../../model/net/ip.ts';
 import type { Methods } from '../control.ts';
 import { Faults } from '../faults/faults.ts';
 import type { ProbeRequest, StreamRequest } from '../prober/types.ts';
-import type { TopologyNode } from '../topology/topology.ts';
+import { OUTSIDE } from '../topology/network.ts';
+import type { Topology, TopologyNode } from '../topology/topology.ts';
 import type { Cluster } from './cluster.ts';
 import { Probes } from './probes.ts';
 import { statusOf } from './status.ts';
@@ -52,5 +54,15 @@ function enterCommand(cluster: Cluster, name: string): readonly string[] {
   if (node) return node.enter;
   const pod = cluster.pods.get(name.includes('/') ? name : `default/${name}`);
   if (pod?.ns) return ['nsenter', `--mount=${pod.node.mountPath}`, `--net=${pod.ns.path}`, '--'];
+  if (!machinesOf(cluster.topology).includes(name)) {
+    throw new FairleadError('lab-name', `no node, pod or other machine is called "${name}"`, {
+      hint: `pods are NAMESPACE/NAME, machines ${[...cluster.nodes.keys(), ...machinesOf(cluster.topology)].join(', ')}`,
+    });
+  }
   return ['nsenter', `--net=${cluster.network.ns(name).path}`, '--'];
+}
+
+/** Namespaces that are no node's and no pod's: wires, routers, `outside`. */
+function machinesOf({ segments, routers, outside }: Topology): string[] {
+  return [...segments, ...routers].map(({ name }) => name).concat(outside ? [OUTSIDE] : []);
 }

@@ -1,74 +1,18 @@
 import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import { type Arguments, type Flag, parseFlags } from '../../cli/flags.ts';
-import { table } from '../../cli/table.ts';
+import { parseFlags } from '../../cli/flags.ts';
 import { FairleadError } from '../../model/errors.ts';
-import { type Family, familyOf, tryIp } from '../../model/net/ip.ts';
 import { ask } from '../control.ts';
 import { CONTROL_SOCKET } from '../options.ts';
-import { PROBE_PORT } from '../prober/responder.ts';
-import type { ProbeProtocol, ProbeRequest, ProbeResult, StreamResult } from '../prober/types.ts';
 import { insideCommand, insideEnv } from './exec.ts';
 import { NAME_FLAG } from './flags.ts';
 import { down } from './launcher.ts';
 import { picture } from './live.ts';
-import { type LabState, readRecord, requireRecord, stateOf } from './state.ts';
-
-export interface Verb {
-  readonly usage: string;
-  readonly what: string;
-  run(argv: readonly string[]): Promise<number>;
-}
-
-const STATE_FLAG: Flag = { name: 'state-dir', placeholder: 'DIR', doc: 'where labs keep their folders' };
-
-/** A verb that talks to a running lab: flags and words in, exit code out. */
-function verb(
-  usage: string,
-  what: string,
-  flags: readonly Flag[],
-  words: number,
-  run: (lab: RunningLab, args: Arguments) => Promise<number | undefined>,
-): Verb {
-  return {
-    usage,
-    what,
-    run: async (argv) => {
-      const args = parseFlags(argv, [NAME_FLAG, STATE_FLAG, ...flags], words);
-      const state = stateOf(args.flags.get('name') ?? 'default', args.flags.get('state-dir'));
-      return (await run(new RunningLab(state), args)) ?? 0;
-    },
-  };
-}
-
-class RunningLab {
-  readonly state: LabState;
-
-  constructor(state: LabState) {
-    this.state = state;
-  }
-
-  ask<T>(method: string, params: unknown = {}): Promise<T> {
-    requireRecord(this.state);
-    return ask<T>(join(this.state.dir, CONTROL_SOCKET), method, params);
-  }
-}
-
-const JSON_FLAG: Flag = { name: 'json', doc: 'as JSON' };
-
-const PROBE_FLAGS: readonly Flag[] = [
-  JSON_FLAG,
-  { name: 'from', placeholder: 'NAME', doc: 'node, NAMESPACE/POD or outside' },
-  { name: 'to', placeholder: 'NAME-or-IP', doc: 'the same, or an address' },
-  { name: 'protocol', placeholder: 'P', doc: 'tcp, udp, sctp or icmp' },
-  { name: 'port', placeholder: 'N', doc: `default ${PROBE_PORT}` },
-  { name: 'family', placeholder: 'F', doc: 'ipv4 or ipv6; absent = both' },
-  { name: 'size', placeholder: 'BYTES', doc: 'payload, not to be fragmented (udp, icmp)' },
-  { name: 'rate', placeholder: 'N', doc: 'a stream of so many probes a second' },
-  { name: 'count', placeholder: 'N', doc: 'how many, with --rate' },
-];
+import { PROBE_FLAGS, probe } from './probe.ts';
+import { readRecord, requireRecord, stateOf } from './state.ts';
+import { JSON_FLAG, need, STATE_FLAG, type Verb, verb } from './verb.ts';
 
 export const VERBS: Readonly<Record<string, Verb>> = {
   status: verb('[--json]', 'nodes, pods, who reaches whom', [JSON_FLAG], 0, async (lab, { flags }) => {
@@ -148,7 +92,10 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   ),
   logs: verb('NODE', "a node's agent's log", [], 1, async (lab, { positionals: [name] }) => {
     requireRecord(lab.state);
-    process.stdout.write(readFileSync(join(lab.state.dir, 'nodes', need(name, 'NODE'), 'agent.log'), 'utf8'));
+    const file = join(lab.state.dir, 'nodes', need(name, 'NODE'), 'agent.log');
+    if (!existsSync(file))
+      throw new FairleadError('lab-name', `node "${name}" has no log: ${file} is not there`);
+    process.stdout.write(readFileSync(file, 'utf8'));
     return 0;
   }),
   down: verb('', 'ends the lab', [], 0, async (lab) => {
@@ -169,11 +116,6 @@ function settingsOf(words: readonly string[]): Readonly<Record<string, unknown>>
   return Object.fromEntries(pairs);
 }
 
-function need(word: string | undefined, what: string): string {
-  if (word === undefined) throw new FairleadError('usage', `${what} is missing`);
-  return word;
-}
-
 async function exec(argv: readonly string[]): Promise<number> {
   const cut = argv.indexOf('--');
   const head = cut < 0 ? argv.slice(0, 1) : argv.slice(0, cut);
@@ -192,83 +134,4 @@ async function exec(argv: readonly string[]): Promise<number> {
     child.once('error', reject);
     child.once('exit', (code) => resolve(code ?? 1));
   });
-}
-
-async function probe(lab: RunningLab, { flags }: Arguments): Promise<number> {
-  const from = flags.get('from');
-  const to = flags.get('to');
-  const rate = flags.get('rate');
-  if (rate !== undefined) return stream(lab, flags, Number(rate));
-  const protocol = (flags.get('protocol') ?? 'tcp') as ProbeProtocol;
-  if (!['tcp', 'udp', 'sctp', 'icmp'].includes(protocol))
-    throw new FairleadError('usage', `--protocol "${protocol}"`, { hint: 'tcp, udp, sctp or icmp' });
-  let results: readonly ProbeResult[];
-  if (from !== undefined && to !== undefined) {
-    const requests = familiesOf(flags.get('family'), to).map((family): ProbeRequest => {
-      const size = flags.get('size');
-      const port = Number(flags.get('port') ?? (protocol === 'icmp' ? 0 : PROBE_PORT));
-      return { from, to, family, protocol, port, ...(size ? { size: Number(size) } : {}) };
-    });
-    results = await lab.ask('probe', { requests });
-  } else {
-    const all = await lab.ask<ProbeResult[]>('matrix', { protocol });
-    const family = flags.get('family');
-    results = all.filter(
-      (r) => (from ?? r.from) === r.from && (to ?? r.to) === r.to && (family ?? r.family) === r.family,
-    );
-  }
-  if (flags.has('json')) {
-    const pairs = results.map(({ from, to, family, protocol, port, verdict, source }) => ({
-      from,
-      to,
-      family,
-      protocol,
-      port,
-      verdict,
-      source,
-    }));
-    console.log(JSON.stringify({ pairs }, undefined, 2));
-  } else {
-    const rows = results.map((r) => [
-      r.from,
-      r.to,
-      r.family,
-      `${r.protocol}/${r.port}`,
-      r.verdict,
-      r.source || (r.reason ?? ''),
-    ]);
-    console.log(table(['FROM', 'TO', 'FAMILY', 'PORT', 'VERDICT', 'SEEN AS'], rows));
-  }
-  return results.every((r) => r.verdict === 'allowed') ? 0 : 1;
-}
-
-async function stream(lab: RunningLab, flags: ReadonlyMap<string, string>, rate: number): Promise<number> {
-  const from = flags.get('from');
-  const to = flags.get('to');
-  const family = flags.get('family');
-  const protocol = flags.get('protocol') ?? 'udp';
-  if (!(rate > 0 && rate <= 20_000))
-    throw new FairleadError('usage', `--rate "${rate}"`, { hint: '1 to 20000' });
-  const id = await lab.ask<number>('streamStart', {
-    rate,
-    count: Number(flags.get('count') ?? rate * 10),
-    protocol,
-    ...(from && to ? { pairs: [[from, to]] } : {}),
-    ...(family ? { families: [family] } : {}),
-  });
-  const result = await lab.ask<StreamResult>('streamFinish', { id });
-  if (flags.has('json')) console.log(JSON.stringify(result, undefined, 2));
-  else {
-    console.log(`${result.sent} sent, ${result.received} answered, ${result.lost} lost`);
-    for (const { from, to, family, at } of result.losses)
-      console.log(`  lost ${from} → ${to} ${family} at ${at} ms`);
-    for (const words of result.foreignSources) console.log(`  ${words}`);
-  }
-  return result.lost === 0 ? 0 : 1;
-}
-
-function familiesOf(family: string | undefined, to: string): readonly Family[] {
-  if (family === 'ipv4' || family === 'ipv6') return [family];
-  if (tryIp(to)) return [familyOf(to)];
-  return ['ipv4', 'ipv6'];
 }
