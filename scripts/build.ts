@@ -18,7 +18,7 @@ const BUNDLES: Readonly<Record<string, string>> = {
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
 const stamp = join(dist, '.built');
 const digest = digestOf([
-  ...globSync('src/**/*.{ts,c}', { cwd: root }).sort(),
+  ...globSync('src/**/*.{ts,c,h}', { cwd: root }).sort(),
   'scripts/build.ts',
   'package-lock.json',
 ]);
@@ -45,26 +45,32 @@ function digestOf(files: readonly string[]): string {
 function buildAddon(): void {
   const include = join(dirname(process.execPath), '..', 'include', 'node');
   const flags = ['-shared', '-fPIC', '-DNAPI_VERSION=9', `-I${include}`];
-  compile('socket.node', 'src/targets/linux/netlink/socket.c', flags);
+  compile('socket.node', ['src/targets/linux/netlink/socket.c'], flags);
 }
 
 /** Static: it runs on the host, whatever C library that has. */
 function buildPlugin(): void {
-  compile('fairlead-cni', 'src/cni-plugin/fairlead.c', ['-static']);
+  const sources = globSync('src/cni-plugin/*.c', { cwd: root }).sort();
+  compile('fairlead-cni', sources, ['-static']);
 }
 
-/** A second build of the same source is skipped: a compiler is slow beside esbuild. */
-function compile(output: string, path: string, flags: readonly string[]): void {
-  const source = readFileSync(join(root, path));
+/** A second build of the same sources is skipped: a compiler is slow beside esbuild. */
+function compile(output: string, paths: readonly string[], flags: readonly string[]): void {
   const made = join(dist, output);
   const mark = join(dist, `.${output}`);
   const all = [...WARNINGS, ...flags];
-  const wanted = createHash('sha256').update(source).update(process.version).update(all.join()).digest('hex');
+  const headers = globSync(`${dirname(paths[0] ?? '')}/*.h`, { cwd: root }).sort();
+  const sources = digestOf([...paths, ...headers]);
+  const wanted = createHash('sha256')
+    .update(sources)
+    .update(process.version)
+    .update(all.join())
+    .digest('hex');
   if (existsSync(made) && existsSync(mark) && readFileSync(mark, 'utf8') === wanted) return;
   // Replaced, not written into: it may be running.
   const fresh = `${made}.new`;
   try {
-    execFileSync('cc', [...all, path, '-o', fresh], { cwd: root, stdio: 'inherit' });
+    execFileSync('cc', [...all, ...paths, '-o', fresh], { cwd: root, stdio: 'inherit' });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     console.error('fairlead: no C compiler found. Type: sudo apt-get install -y gcc libc6-dev');

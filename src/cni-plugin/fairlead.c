@@ -1,9 +1,9 @@
 /*
  * CNI plugin `fairlead`, last in the chain: hands the CNI request to this node's agent and its answer back, so that a pod's rules are
- * in the kernel before its first container starts. Knows nothing of networks. See README.md.
+ * in the kernel before its first container starts; then the pod's neighbours are told of it (announce.c). See README.md.
  *
  * CNI specification 1.1 (containernetworking/cni SPEC.md): parameters in CNI_* variables, configuration on stdin, result or error
- * object on stdout. All buffers are fixed, nothing is allocated, every wait has an end.
+ * object on stdout. All buffers are fixed, every wait has an end.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -18,7 +18,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define DEFAULT_SOCKET "/run/fairlead/agent.sock"
+#include "announce.h"
+#include "json.h"
+
 #define DEFAULT_VERSION "1.0.0"
 
 enum {
@@ -42,7 +44,7 @@ enum { STDIN_MS = PATIENCE, ANSWER_MS = PATIENCE, AWAY_MS = PATIENCE, PARTING_MS
 #endif
 
 /* Error codes of the specification, section "Error". */
-enum { BAD_ENVIRONMENT = 4, IO_FAILURE = 5, BAD_JSON = 6, TRY_AGAIN = 11, NOT_AVAILABLE = 50, INTERNAL = 100 };
+enum { BAD_ENVIRONMENT = 4, IO_FAILURE = 5, BAD_JSON = 6, BAD_CONFIGURATION = 7, TRY_AGAIN = 11, NOT_AVAILABLE = 50, INTERNAL = 100 };
 
 enum answer { ANSWERED, AWAY, SILENT, GARBAGE };
 
@@ -52,7 +54,8 @@ static char head[LARGEST_HEAD];
 static size_t head_length;
 static char reply[LARGEST_REPLY + 1];
 static char version[32] = DEFAULT_VERSION;
-static char socket_path[sizeof ((struct sockaddr_un *)0)->sun_path] = DEFAULT_SOCKET;
+/* Empty when the configuration has none: there are no rules to wait for, and nobody is asked. */
+static char socket_path[sizeof ((struct sockaddr_un *)0)->sun_path];
 
 static long long now_ms(void)
 {
@@ -110,96 +113,6 @@ static int fail(int code, const char *msg, const char *details)
     put_json(details);
     put_text("}\n");
     return 1;
-}
-
-/* -- JSON: only as much as to find two strings ------------------------------------------------------------------------------- */
-
-static const char *skip_space(const char *at)
-{
-    while (*at == ' ' || *at == '\t' || *at == '\n' || *at == '\r')
-        at++;
-    return at;
-}
-
-static int hex4(const char *at)
-{
-    int value = 0;
-    for (int i = 0; i < 4; i++) {
-        char c = at[i];
-        int digit = c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
-        if (digit < 0)
-            return -1;
-        value = value * 16 + digit;
-    }
-    return value;
-}
-
-/* Reads the string that begins at `at`, a quotation mark. Gives what follows it, or NULL when it never ends. `fits` becomes false when
- * it is longer than `out` or has characters that neither a path nor a version has. */
-static const char *read_string(const char *at, char *out, size_t size, bool *fits)
-{
-    size_t length = 0;
-    *fits = true;
-    for (at++; *at != '"'; at++) {
-        int c = (unsigned char)*at;
-        if (c == '\0')
-            return NULL;
-        if (c == '\\') {
-            static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
-            at++;
-            const char *known = *at != '\0' ? strchr(from, *at) : NULL;
-            if (known != NULL) {
-                c = to[known - from];
-            } else if (*at == 'u' && (c = hex4(at + 1)) >= 0) {
-                at += 4;
-                if (c == 0 || c > 0x7f)
-                    *fits = false;
-            } else {
-                return NULL;
-            }
-        }
-        if (length + 1 < size)
-            out[length++] = (char)c;
-        else
-            *fits = false;
-    }
-    out[length] = '\0';
-    return at + 1;
-}
-
-/* Copies the string `name` of the outermost object; `out` stays as it is when there is none that fits. False = not JSON as far as seen. */
-static bool find_string(const char *json, const char *name, char *out, size_t size)
-{
-    char text[256];
-    int depth = 0;
-    const char *at = skip_space(json);
-    if (*at != '{')
-        return false;
-    while (*at != '\0') {
-        if (*at == '{' || *at == '[') {
-            depth++;
-        } else if (*at == '}' || *at == ']') {
-            depth--;
-        } else if (*at == '"') {
-            bool fits;
-            at = read_string(at, text, sizeof text, &fits);
-            if (at == NULL)
-                return false;
-            const char *next = skip_space(at);
-            if (depth != 1 || *next != ':' || !fits || strcmp(text, name) != 0)
-                continue;
-            next = skip_space(next + 1);
-            if (*next != '"')
-                return true;
-            if (read_string(next, text, sizeof text, &fits) == NULL)
-                return false;
-            if (fits && text[0] != '\0' && strlen(text) < size)
-                strcpy(out, text);
-            return true;
-        }
-        at++;
-    }
-    return depth == 0;
 }
 
 /* -- The request ------------------------------------------------------------------------------------------------------------- */
@@ -413,6 +326,51 @@ static int no_answer(enum answer answer, bool status_asked)
     return fail(status_asked ? NOT_AVAILABLE : TRY_AGAIN, msg, details);
 }
 
+/* The pod is right whether neighbours know of it or not: they find out in less than a minute. */
+static void tell_neighbours(void)
+{
+    const char *netns = getenv("CNI_NETNS"), *ifname = getenv("CNI_IFNAME");
+    const char *fault = netns != NULL && ifname != NULL ? announce(netns, ifname) : "CNI_NETNS or CNI_IFNAME is not set";
+    if (fault != NULL)
+        fprintf(stderr, "fairlead: neighbours of %s were not told its MAC address: %s\n", getenv("CNI_CONTAINERID"), fault);
+}
+
+/* Lets the agent decide, prints its answer, and gives the exit code. */
+static int leave_to_agent(const char *command, bool parting)
+{
+    if (!write_head(command))
+        return parting ? 0 : fail(BAD_ENVIRONMENT, "the CNI_* variables are too long", "12 KiB together is the limit");
+    int status = 0;
+    char *body = reply;
+    size_t length = 0;
+    enum answer answer = ask_patiently(parting, &status, &body, &length);
+    if (parting)
+        return 0;
+    if (answer != ANSWERED)
+        return no_answer(answer, strcmp(command, "STATUS") == 0);
+    if (status == 200 || status == 422) { /* a result, or an error object */
+        if (status == 200 && strcmp(command, "ADD") == 0)
+            tell_neighbours();
+        put(body, length);
+        return status == 200 ? 0 : 1;
+    }
+    body[length < 400 ? length : 400] = '\0';
+    return fail(INTERNAL, "the fairlead agent refused the request", body);
+}
+
+/* The result of the plugin before this one, as it is. */
+static int pass_on_result(void)
+{
+    const char *result;
+    size_t length;
+    if (!find_object(conf, "prevResult", &result, &length))
+        return fail(BAD_CONFIGURATION, "plugin fairlead got no result of a plugin before it",
+                    "it must come after the plugin that gives the pod its addresses");
+    tell_neighbours();
+    put(result, length);
+    return 0;
+}
+
 int main(void)
 {
     const char *command = getenv("CNI_COMMAND");
@@ -432,21 +390,7 @@ int main(void)
     bool json = find_string(conf, "cniVersion", version, sizeof version);
     if (!json || !find_string(conf, "socket", socket_path, sizeof socket_path))
         return parting ? 0 : fail(BAD_JSON, "the network configuration is not a JSON object", "");
-    if (!write_head(command))
-        return parting ? 0 : fail(BAD_ENVIRONMENT, "the CNI_* variables are too long", "12 KiB together is the limit");
-
-    int status = 0;
-    char *body = reply;
-    size_t length = 0;
-    enum answer answer = ask_patiently(parting, &status, &body, &length);
-    if (parting)
-        return 0;
-    if (answer != ANSWERED)
-        return no_answer(answer, strcmp(command, "STATUS") == 0);
-    if (status == 200 || status == 422) { /* a result, or an error object */
-        put(body, length);
-        return status == 200 ? 0 : 1;
-    }
-    body[length < 400 ? length : 400] = '\0';
-    return fail(INTERNAL, "the fairlead agent refused the request", body);
+    if (socket_path[0] != '\0')
+        return leave_to_agent(command, parting);
+    return strcmp(command, "ADD") == 0 ? pass_on_result() : 0;
 }

@@ -36,8 +36,8 @@ export interface PodAttachment {
 
 /**
  * The configuration that the container runtime gives to the CNI plugins `bridge` or `ptp`, `host-local` and `portmap`
- * (containernetworking/plugins), and to our own, which comes last: when it returns the pod's containers start. Never `ipMasq`: it would
- * hide the sources of packets between nodes.
+ * (containernetworking/plugins), and to our own, which comes last: when it returns the pod's containers start. Where policies are enforced it asks
+ * the agent first. Never `ipMasq`: it would hide the sources of packets between nodes.
  */
 export function conflist(config: Config, { network, plugin, podCidrs, mtu }: PodAttachment): string {
   const { cni, policy } = config;
@@ -53,15 +53,11 @@ export function conflist(config: Config, { network, plugin, podCidrs, mtu }: Pod
           ipMasq: false,
         };
   const portmap = { type: 'portmap', snat: true, capabilities: { portMappings: true } };
-  const birth = { type: 'fairlead', socket: cni.socket };
+  const birth = { type: 'fairlead', ...(policy.enabled ? { socket: cni.socket } : {}) };
   const list = {
     cniVersion: CNI_VERSION,
     name: network.name,
-    plugins: [
-      { ...main, ipam: ipam(podCidrs) },
-      ...(cni.portmap ? [portmap] : []),
-      ...(policy.enabled ? [birth] : []),
-    ],
+    plugins: [{ ...main, ipam: ipam(podCidrs) }, ...(cni.portmap ? [portmap] : []), birth],
   };
   return `${JSON.stringify(list, undefined, 2)}\n`;
 }

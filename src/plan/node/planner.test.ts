@@ -67,7 +67,7 @@ test('ptp, one family, layer2, a fixed MTU, no portmap, no policies', () => {
   };
   const { plugins } = conflist({ config, nodes: [own] });
   const ipam = { type: 'host-local', ranges: [[{ subnet: 'fd00:244:1::/64' }]], routes: [{ dst: '::/0' }] };
-  assert.deepEqual(plugins, [{ type: 'ptp', mtu: 1400, ipMasq: false, ipam }]);
+  assert.deepEqual(plugins, [{ type: 'ptp', mtu: 1400, ipMasq: false, ipam }, { type: 'fairlead' }]);
 });
 
 const sysctls = (content: Content): string[] =>
