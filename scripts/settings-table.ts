@@ -7,7 +7,7 @@ export const GUIDE = join(import.meta.dirname, '../docs/user/install.md');
 const BEGIN = '<!-- settings: written by scripts/settings-table.ts -->';
 const END = '<!-- end of settings -->';
 
-export function settingsTable(): string {
+function settingsTable(): string {
   const rows = SETTING_NAMES.map((name) => {
     const { flag, kind, fallback, doc, inFile, live } = settingOf(name);
     const unset = fallback === undefined || (Array.isArray(fallback) && fallback.length === 0);

@@ -11,7 +11,7 @@ import { type KubeClient, kubeClient } from '../../src/sources/kube/client.ts';
 import { NODES } from '../../src/sources/kube/resource.ts';
 
 const root = join(import.meta.dirname, '../..');
-export const BUNDLE = join(root, 'dist/fairlead.cjs');
+const BUNDLE = join(root, 'dist/fairlead.cjs');
 
 /** Must never be in a log. */
 export const TOKEN = 'secret-token-of-the-test';

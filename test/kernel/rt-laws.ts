@@ -97,7 +97,7 @@ export async function ownLinks(nl: NetlinkTransport, names: readonly string[]): 
   assertOk(changes, await linkTarget(nl).apply(changes));
 }
 
-export function changesFor<B>(
+function changesFor<B>(
   target: Target<B>,
   wanted: ReadonlyMap<string, B>,
   found: ReadonlyMap<string, B>,

@@ -1,7 +1,7 @@
 /** Reads cases of policies of both formats (test/conformance/data/netpol-cases/README.md, cnp-cases/README.md) into one. */
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { type Action, type ClusterFile, type ClusterState, type Protocol, podKeyOf } from './state.ts';
+import type { Action, ClusterFile, ClusterState, Protocol } from './state.ts';
 
 export interface PolicyCase {
   readonly name: string;
@@ -190,10 +190,6 @@ function cnpCell(state: ClusterState, { from, to, protocol, port, expect }: CnpP
   const name = `${protocol}/${port} ${from} → ${to}`;
   return { name, from, to, protocol, port, expected: expect === 'allow' ? 'allowed' : 'dropped' };
 }
-
-/** Pods that exist in a state, sorted as tables order them. */
-export const orderOf = (state: ClusterState): readonly string[] =>
-  [...state.pods.values()].map(podKeyOf).sort();
 
 function throws(words: string): never {
   throw new Error(words);

@@ -55,7 +55,7 @@ export async function* policyCases(
 }
 
 /** All cases through the planner of every node. */
-export async function* onPlanner(cases: readonly PolicyCase[]): AsyncIterable<Played> {
+async function* onPlanner(cases: readonly PolicyCase[]): AsyncIterable<Played> {
   const backend = new PlannerBackend();
   for (const one of cases)
     yield { name: `${one.name} (planner)`, difference: await differenceOf(one, backend) };

@@ -74,7 +74,7 @@ export type Change =
 export const podKeyOf = (pod: { namespace: string; name: string }): string => `${pod.namespace}/${pod.name}`;
 
 /** `NetworkPolicy x/allow-web`, `ClusterNetworkPolicy deny-all`. */
-export function policyKeyOf(policy: Pick<Policy, 'kind' | 'metadata'>): string {
+function policyKeyOf(policy: Pick<Policy, 'kind' | 'metadata'>): string {
   const { namespace, name } = policy.metadata;
   if (policy.kind === 'NetworkPolicy') return `NetworkPolicy ${namespace}/${name}`;
   if (policy.kind === 'ClusterNetworkPolicy') return `ClusterNetworkPolicy ${name}`;

@@ -8,11 +8,11 @@ import { type ClusterState, type Policy, podKeyOf } from './state.ts';
 
 export type IpFamily = 'ipv4' | 'ipv6';
 
-export const otherFamily = (family: IpFamily): IpFamily => (family === 'ipv4' ? 'ipv6' : 'ipv4');
+const otherFamily = (family: IpFamily): IpFamily => (family === 'ipv4' ? 'ipv6' : 'ipv4');
 export const familyOfText = (text: string): IpFamily => (text.includes(':') ? 'ipv6' : 'ipv4');
 
 /** The family in which a cluster file is written. */
-export const writtenFamily = (state: ClusterState): IpFamily => familyOfText(state.file.pods[0]?.ip ?? '');
+const writtenFamily = (state: ClusterState): IpFamily => familyOfText(state.file.pods[0]?.ip ?? '');
 
 const TEMPLATE = /^\{\{ip (\S+) \/(\d+)\}\}$/;
 const EVERYTHING = { ipv4: '0.0.0.0/0', ipv6: '::/0' } as const;

@@ -23,8 +23,8 @@ import type { NetlinkTransport } from '../transport.ts';
 import type { Writer } from '../writer.ts';
 import { RTM_DELLINK, RTM_GETLINK, RTM_NEWLINK } from './constants.ts';
 
-export const IFF_UP = 0x1;
-export const IFF_LOWER_UP = 0x10000;
+const IFF_UP = 0x1;
+const IFF_LOWER_UP = 0x10000;
 const IFINFOMSG = 16;
 const IN6_ADDR_GEN_MODE_NONE = 1;
 const AF_INET6 = 10;
@@ -182,7 +182,7 @@ export function deleteLink(index: number): Buffer {
 }
 
 /** Asks for one link, by index or by name. */
-export function getLink(which: number | string): Buffer {
+function getLink(which: number | string): Buffer {
   const index = typeof which === 'number' ? which : 0;
   const name = typeof which === 'string' ? which : undefined;
   return encode(RTM_GETLINK, NLM_F_REQUEST, (out) => ifinfomsg(out, index, 0, 0), LINK, {

@@ -24,10 +24,10 @@ const RTM_F_LOOKUP_TABLE = 0x1000;
 export const RTNH_F_ONLINK = 0x4;
 export const RT_SCOPE_LINK = 253;
 /** In a deletion: any scope. */
-export const RT_SCOPE_NOWHERE = 255;
+const RT_SCOPE_NOWHERE = 255;
 
 /** rtm_type. */
-export const ROUTE_TYPES = {
+const ROUTE_TYPES = {
   unicast: 1,
   local: 2,
   broadcast: 3,
