@@ -44,8 +44,9 @@ function digestOf(files: readonly string[]): string {
 /** The headers ship in the Node.js package itself. */
 function buildAddon(): void {
   const include = join(dirname(process.execPath), '..', 'include', 'node');
-  const flags = ['-shared', '-fPIC', '-DNAPI_VERSION=9', `-I${include}`];
-  compile('socket.node', ['src/targets/linux/netlink/socket.c'], flags);
+  const flags = ['-shared', '-fPIC', '-fvisibility=hidden', '-DNAPI_VERSION=9', `-I${include}`];
+  const sources = globSync('src/targets/linux/netlink/addon/*.c', { cwd: root }).sort();
+  compile('socket.node', sources, flags);
 }
 
 /** Static: it runs on the host, whatever C library that has. */

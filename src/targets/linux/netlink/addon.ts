@@ -1,4 +1,4 @@
-/** The types of the socket addon (`socket.c`), and its loader. */
+/** The types of the socket addon (`addon/`), and its loader. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { FairleadError } from '../../../model/errors.ts';
@@ -25,7 +25,6 @@ export interface SocketAddon {
   /** A new non-blocking descriptor, or -1 when nobody waits. */
   accept(fd: number): number;
   getsockname(fd: number): Buffer;
-  getpeername(fd: number): Buffer;
   setsockopt(fd: number, level: number, name: number, value: Uint8Array): void;
   getsockopt(fd: number, level: number, name: number, length: number): Buffer;
   /** Bytes sent, or -1 when it would block. MSG_NOSIGNAL is always set. */
