@@ -2,13 +2,8 @@
 import { isSocketError, type PollHandle, socketAddon } from './addon.ts';
 import { attributes, eachMessage, type NetlinkMessage, text } from './attributes.ts';
 import {
-  AF_NETLINK,
   MSG_DONTWAIT,
   MSG_TRUNC,
-  NETLINK_ADD_MEMBERSHIP,
-  NETLINK_CAP_ACK,
-  NETLINK_EXT_ACK,
-  NETLINK_GET_STRICT_CHK,
   NLM_F_ACK,
   NLM_F_ACK_TLVS,
   NLM_F_DUMP_INTR,
@@ -16,17 +11,9 @@ import {
   NLMSG_ERROR,
   NLMSG_HEADER,
   NLMSG_NOOP,
-  SO_RCVBUF,
-  SO_RCVBUFFORCE,
-  SO_RCVTIMEO,
-  SO_SNDBUF,
-  SO_SNDBUFFORCE,
-  SOCK_RAW,
-  SOL_NETLINK,
-  SOL_SOCKET,
 } from './constants.ts';
 import { faultArmed, kernelChanged } from './fault.ts';
-import { inNetworkNamespace } from './netns.ts';
+import { ANSWER_TIMEOUT_SECONDS, joinGroup, openSocket } from './open-socket.ts';
 import {
   AmbiguousError,
   NetlinkError,
@@ -39,11 +26,9 @@ import {
 /** Messages a send: 10,000 routes in sends of 500 block the loop for 8 ms at most, and larger sends are no faster. */
 const MESSAGES_PER_SEND = faultArmed ? 1 : 400;
 const BYTES_PER_SEND = 128 * 1024;
-const BUFFER = 8 * 1024 * 1024;
 const DUMP_ATTEMPTS = 5;
 /** A dump gives the event loop a turn after this long, in milliseconds. */
 const DUMP_SLICE = 8;
-const ANSWER_TIMEOUT_SECONDS = 10;
 /** Datagrams taken from a subscription in one turn of the event loop. */
 const EVENTS_PER_TURN = 64;
 
@@ -84,7 +69,7 @@ class NetlinkSocket implements NetlinkTransport {
     this.#protocol = protocol;
     this.#namespace = options.namespace;
     if (options.dumpsAside) this.#aside = Buffer.allocUnsafeSlow(256 * 1024);
-    this.#changes = this.#open();
+    this.#changes = openSocket(this.#protocol, this.#namespace);
     this.port = this.#addon.getsockname(this.#changes).readUInt32LE(4);
   }
 
@@ -132,7 +117,7 @@ class NetlinkSocket implements NetlinkTransport {
     requests: readonly Uint8Array[] = [],
   ): Subscription {
     const addon = this.#addon;
-    const fd = this.#open();
+    const fd = openSocket(this.#protocol, this.#namespace);
     let poll: PollHandle;
     const buffer = Buffer.allocUnsafeSlow(64 * 1024);
     const isOpen = () => this.#subscriptions.has(subscription);
@@ -146,7 +131,7 @@ class NetlinkSocket implements NetlinkTransport {
       },
     };
     try {
-      for (const group of groups) addon.setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, int32(group));
+      for (const group of groups) joinGroup(fd, group);
       for (const request of requests) this.#ask(fd, request);
       poll = addon.pollStart(fd, 1, () => deliver(EVENTS_PER_TURN));
     } catch (error) {
@@ -169,36 +154,6 @@ class NetlinkSocket implements NetlinkTransport {
     // The other thread may still use it.
     if (this.#aside) void this.#lastDump.then(() => this.#addon.close(dumps));
     else this.#addon.close(dumps);
-  }
-
-  #open(): number {
-    const addon = this.#addon;
-    const open = () => addon.socket(AF_NETLINK, SOCK_RAW, this.#protocol);
-    const fd = this.#namespace === undefined ? open() : inNetworkNamespace(this.#namespace, open);
-    // The forced sizes need CAP_NET_ADMIN; without it the machine's limit (net.core.rmem_max) has to do.
-    for (const [force, plain] of [
-      [SO_RCVBUFFORCE, SO_RCVBUF],
-      [SO_SNDBUFFORCE, SO_SNDBUF],
-    ] as const) {
-      if (!this.#option(fd, SOL_SOCKET, force, int32(BUFFER)))
-        this.#option(fd, SOL_SOCKET, plain, int32(BUFFER));
-    }
-    // No answer for so long means a kernel bug or a lost answer; blocking for ever would be worse.
-    this.#option(fd, SOL_SOCKET, SO_RCVTIMEO, timeval(ANSWER_TIMEOUT_SECONDS));
-    // A socket without a port of its own gets no notifications.
-    addon.bind(fd, sockaddrNetlink());
-    for (const name of [NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK])
-      this.#option(fd, SOL_NETLINK, name, int32(1));
-    return fd;
-  }
-
-  #option(fd: number, level: number, name: number, value: Uint8Array): boolean {
-    try {
-      this.#addon.setsockopt(fd, level, name, value);
-      return true;
-    } catch {
-      return false;
-    }
   }
 
   /**
@@ -292,7 +247,7 @@ class NetlinkSocket implements NetlinkTransport {
     message: Uint8Array,
     read: (reply: NetlinkMessage) => T | undefined,
   ): Promise<T[] | undefined> {
-    this.#dumps ??= this.#open();
+    this.#dumps ??= openSocket(this.#protocol, this.#namespace);
     const fd = this.#dumps;
     const data = this.#join([message], 0, 1, false);
     // A dump ends with NLMSG_DONE; an acknowledgement besides would be one more.
@@ -400,24 +355,4 @@ function errorOf(reply: NetlinkMessage): NetlinkError | undefined {
 
 function nextTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
-}
-
-function int32(n: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeInt32LE(n);
-  return bytes;
-}
-
-/** `struct sockaddr_nl`: the kernel chooses the port. */
-function sockaddrNetlink(): Buffer {
-  const bytes = Buffer.alloc(12);
-  bytes.writeUInt16LE(AF_NETLINK);
-  return bytes;
-}
-
-/** `struct timeval` of 64-bit Linux. */
-function timeval(seconds: number): Buffer {
-  const bytes = Buffer.alloc(16);
-  bytes.writeBigInt64LE(BigInt(seconds));
-  return bytes;
 }
