@@ -378,6 +378,10 @@ const CLUSTER_REFUSED: readonly (readonly [unknown, string])[] = [
     'spec.egress[0].to: Invalid value: 0: spec.egress[0].to in body should have at least 1 items',
   ],
   [
+    to({ networks: ['10.0.0.0/8', '::/0', '10.0.0.0/8'] }),
+    'spec.egress[0].to[0].networks[2]: Duplicate value: "10.0.0.0/8"',
+  ],
+  [
     { ...base, egress: [{ action: 'Log', to: [{ namespaces: {} }] }] },
     'spec.egress[0].action: Unsupported value: "Log": supported values: "Accept", "Deny", "Pass"',
   ],
@@ -391,6 +395,14 @@ const CLUSTER_REFUSED: readonly (readonly [unknown, string])[] = [
     'spec.egress[0].protocols[0]: Invalid value: 0: spec.egress[0].protocols[0] in body should have at least 1 properties',
   ],
 ];
+
+const condition = (type: string) => ({
+  type,
+  status: 'True',
+  reason: 'Tried',
+  message: '',
+  lastTransitionTime: '2026-01-01T00:00:00Z',
+});
 
 const GOOD = {
   tier: 'Baseline',
@@ -426,6 +438,15 @@ function clusterPolicyTests(server: () => Served): void {
     }
     const { status, body } = await api.post(CNPS, clusterPolicy('good', GOOD));
     assert.deepEqual([status, body.spec], [201, GOOD]);
+    const twice = await api.ask('PUT', `${CNPS}/good/status`, {
+      ...body,
+      status: { conditions: [condition('Valid'), condition('Other'), condition('Valid')] },
+    });
+    const [cause] = twice.body.details?.causes ?? [];
+    assert.deepEqual(
+      [twice.status, cause?.field, cause?.message],
+      [422, 'status.conditions[2]', 'Duplicate value: {"type":"Valid"}'],
+    );
     await api.delete(`${CNPS}/good`);
   });
 }

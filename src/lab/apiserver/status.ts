@@ -113,6 +113,11 @@ export function tooLargeVersion(asked: number, current: number): StatusError {
 }
 
 const quote = (value: Json | undefined): string => JSON.stringify(value ?? null);
+export const duplicate = (field: string, value: Json): Cause => ({
+  reason: 'FieldValueDuplicate',
+  message: `Duplicate value: ${quote(value)}`,
+  field,
+});
 export const required = (field: string, why = ''): Cause => ({
   reason: 'FieldValueRequired',
   message: why === '' ? 'Required value' : `Required value: ${why}`,

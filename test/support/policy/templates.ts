@@ -34,7 +34,7 @@ export function filled(policy: Policy, filling: Filling): Policy {
       Object.entries(value).map(([key, inner]) => {
         if (key === 'ipBlock') return [key, filledBlock(inner as Block, filling)];
         if (key === 'networks')
-          return [key, (inner as string[]).flatMap((one) => filledNetwork(one, filling))];
+          return [key, [...new Set((inner as string[]).flatMap((one) => filledNetwork(one, filling)))]];
         return [key, walk(inner)];
       }),
     );

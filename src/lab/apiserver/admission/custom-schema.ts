@@ -1,5 +1,5 @@
 import { clone, equal, isObject, type Json, type JsonObject, list, sub, text } from '../json.ts';
-import { type Cause, required, unsupported, wrong } from '../status.ts';
+import { type Cause, duplicate, required, unsupported, wrong } from '../status.ts';
 
 /**
  * A CRD's `openAPIV3Schema`: prunes what it does not name, fills its defaults, and finds what breaks it. Left out: CEL rules,
@@ -95,8 +95,26 @@ function walkList(value: Json[], schema: JsonObject, path: string, causes: Cause
   if (typeof minItems === 'number' && value.length < minItems) {
     causes.push(wrong(path, value.length, `${path} in body should have at least ${minItems} items`));
   }
+  checkUnique(value, schema, path, causes);
   return value.map((item, i) => walk(item, sub(schema, 'items'), `${path}[${i}]`, causes));
 }
+
+/** In a list of type `set` no item may occur twice, in one of type `map` no combination of its keys. */
+function checkUnique(value: Json[], schema: JsonObject, path: string, causes: Cause[]): void {
+  const type = text(schema['x-kubernetes-list-type']);
+  if (type !== 'set' && type !== 'map') return;
+  const keys = list(schema['x-kubernetes-list-map-keys']).map(text);
+  const seen = new Set<string>();
+  value.forEach((item, i) => {
+    const mark = type === 'map' && isObject(item) ? picked(item, keys) : item;
+    const words = JSON.stringify(mark);
+    if (seen.has(words)) causes.push(duplicate(`${path}[${i}]`, mark));
+    seen.add(words);
+  });
+}
+
+const picked = (item: JsonObject, keys: readonly string[]): JsonObject =>
+  Object.fromEntries(keys.flatMap((key) => (item[key] === undefined ? [] : [[key, item[key]]])));
 
 function walkObject(value: JsonObject, schema: JsonObject, path: string, causes: Cause[]): JsonObject {
   const known = sub(schema, 'properties');
