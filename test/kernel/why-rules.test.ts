@@ -15,7 +15,7 @@ import { NETLINK_NETFILTER } from '../../src/targets/linux/netlink/constants.ts'
 import { openNetlink } from '../../src/targets/linux/netlink/socket.ts';
 import { nftTarget } from '../../src/targets/linux/nft.ts';
 import { node, store } from '../support/plan-worlds.ts';
-import { pod as podOn } from '../support/verdict-worlds.ts';
+import { podOn } from '../support/verdict-worlds.ts';
 
 const nl = openNetlink(NETLINK_NETFILTER);
 after(() => nl.close());

@@ -10,49 +10,29 @@ import type {
   PolicyPort,
   PolicyRule,
 } from '../../src/model/cluster/policy.ts';
-import { EVERYTHING, type Selector, selector } from '../../src/model/cluster/selector.ts';
 import { ip } from '../../src/model/net/ip.ts';
 import type { World } from '../../src/model/world.ts';
 import type { WorldStore } from '../../src/model/world-store.ts';
 import { decide } from '../../src/plan/policy/decide/decide.ts';
 import type { Flow, Verdict } from '../../src/plan/policy/flow.ts';
 import { CONFIG, emptyStore, eth0, node } from './plan-worlds.ts';
-
-export const is = (key: string, ...values: string[]): Selector => selector([{ key, operator: 'In', values }]);
-export const isNot = (key: string, ...values: string[]): Selector =>
-  selector([{ key, operator: 'NotIn', values }]);
+import { cnp, pod } from './policy-worlds.ts';
 
 /** `x/a` on node 1 or 2 with one address of each family, label `pod=a`, ports web/TCP 80 and dns/UDP 53. */
-export function pod(key: string, on: number, last: number, changes: Partial<Pod> = {}): Pod {
-  const [namespace = '', name = ''] = key.split('/');
-  return {
-    key,
-    namespace,
-    name,
-    uid: `uid-${key}`,
+export function podOn(key: string, on: number, last: number, changes: Partial<Pod> = {}): Pod {
+  return pod(key, `pod=${key.split('/')[1]}`, `10.244.${on}.${last} fd00:244:${on}::${last}`, {
     node: `n${on}`,
-    ips: [ip(`10.244.${on}.${last}`), ip(`fd00:244:${on}::${last}`)],
-    hostNetwork: false,
-    phase: 'Running',
-    labels: { pod: name },
     ports: [
       { name: 'web', protocol: 'TCP', port: 80 },
       { name: 'dns', protocol: 'UDP', port: 53 },
     ],
     ...changes,
-  };
+  });
 }
 
-export function networkPolicy(key: string, changes: Partial<NetworkPolicy>): NetworkPolicy {
-  const [namespace = '', name = ''] = key.split('/');
-  return { key, namespace, name, uid: key, pods: EVERYTHING, audit: false, problems: [], ...changes };
-}
-
-export function clusterPolicy(name: string, changes: Partial<ClusterNetworkPolicy>): ClusterNetworkPolicy {
-  const subject = { namespaces: EVERYTHING, pods: EVERYTHING };
-  const basis = { name, uid: name, tier: 'Admin', priority: 10, subject } as const;
-  return { ...basis, ingress: [], egress: [], audit: false, problems: [], ...changes };
-}
+/** Of the Admin tier, for all pods, unless `changes` say otherwise. */
+export const clusterPolicy = (name: string, changes: Partial<ClusterNetworkPolicy>): ClusterNetworkPolicy =>
+  cnp(name, 'Admin', 10, changes);
 
 export const rule = (
   peers: readonly Peer[] | 'any',
@@ -61,7 +41,6 @@ export const rule = (
   peers,
   ports,
 });
-export const own = (pods: Selector): Peer => ({ kind: 'pods', pods });
 export const clusterRule = (
   action: ClusterRule['action'],
   changes: Partial<ClusterRule> = {},
@@ -89,7 +68,7 @@ export function storeOf({ pods = [], policies = [], cluster = [], config, audite
   store.put('links', 'eth0', eth0(node(1)));
   for (const name of ['x', 'y'])
     store.put('namespaces', name, { name, uid: name, labels: { ns: name }, audit: audited.includes(name) });
-  const all = [pod('x/a', 1, 11), pod('x/b', 1, 12), pod('y/a', 1, 21), pod('y/b', 2, 22), ...pods];
+  const all = [podOn('x/a', 1, 11), podOn('x/b', 1, 12), podOn('y/a', 1, 21), podOn('y/b', 2, 22), ...pods];
   for (const one of all) store.put(one.node === 'n1' ? 'pods' : 'peers', one.key, one);
   for (const one of policies) store.put('networkPolicies', one.key, one);
   for (const one of cluster) store.put('clusterNetworkPolicies', one.name, one);

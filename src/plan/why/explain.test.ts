@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Content, node, world } from '../../../test/support/plan-worlds.ts';
-import { pod as podOn } from '../../../test/support/verdict-worlds.ts';
+import { podOn } from '../../../test/support/verdict-worlds.ts';
 import { cidr } from '../../model/net/cidr.ts';
 import { explainPath } from './explain.ts';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { node, store } from '../../../test/support/plan-worlds.ts';
-import { pod as podOn } from '../../../test/support/verdict-worlds.ts';
+import { podOn } from '../../../test/support/verdict-worlds.ts';
 import type { NetworkPolicy } from '../../model/cluster/policy.ts';
 import { EVERYTHING, selector } from '../../model/cluster/selector.ts';
 import { explainPath } from './explain.ts';

@@ -2,16 +2,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CONFIG, emptyStore } from '../../../../test/support/plan-worlds.ts';
+import { netpol, own, pods as podsOf, sel } from '../../../../test/support/policy-worlds.ts';
 import {
   ask,
   clusterPolicy,
   clusterRule,
   flow,
-  is,
-  isNot,
-  networkPolicy,
-  own,
-  pod,
+  podOn,
   rule,
   storeOf,
   worldOf,
@@ -23,7 +20,7 @@ import { ip } from '../../../model/net/ip.ts';
 import type { World } from '../../../model/world.ts';
 import { decide } from './decide.ts';
 
-const DENY_INGRESS = networkPolicy('x/closed', { ingress: [] });
+const DENY_INGRESS = netpol('x/closed', '', { ingress: [] });
 
 test('without policies everything is open, and ends that are no pods have no verdict', () => {
   const world = worldOf({});
@@ -36,8 +33,8 @@ test('without policies everything is open, and ends that are no pods have no ver
 test('a selected pod is closed in the directions that its policies cover, to all that no rule allows', () => {
   const policies = [
     DENY_INGRESS,
-    networkPolicy('x/allow-b', { pods: is('pod', 'a'), ingress: [rule([own(is('pod', 'b'))])] }),
-    networkPolicy('y/egress', { egress: [rule('any', [{ protocol: 'UDP', from: 53, to: 53 }])] }),
+    netpol('x/allow-b', 'pod=a', { ingress: [rule([own('pod=b')])] }),
+    netpol('y/egress', '', { egress: [rule('any', [{ protocol: 'UDP', from: 53, to: 53 }])] }),
   ];
   const world = worldOf({ policies });
   assert.equal(ask(world, 'x/b', 'x/a'), '+default | +network-policy');
@@ -61,17 +58,13 @@ test('a selected pod is closed in the directions that its policies cover, to all
 
 test('peers: own namespace, other namespaces, both selectors, NotIn on a missing key', () => {
   const to = (peer: Peer): World =>
-    worldOf({ policies: [networkPolicy('x/p', { pods: is('pod', 'a'), ingress: [rule([peer])] })] });
+    worldOf({ policies: [netpol('x/p', 'pod=a', { ingress: [rule([peer])] })] });
   const who = (peer: Peer): string[] =>
     ['x/b', 'y/a', 'y/b', 'outside'].filter((from) => decide(to(peer), flow(from, 'x/a')).allowed);
-  assert.deepEqual(who(own(EVERYTHING)), ['x/b']);
-  assert.deepEqual(who({ kind: 'pods', namespaces: EVERYTHING, pods: EVERYTHING }), ['x/b', 'y/a', 'y/b']);
-  assert.deepEqual(who({ kind: 'pods', namespaces: is('ns', 'y'), pods: is('pod', 'b') }), ['y/b']);
-  assert.deepEqual(who({ kind: 'pods', namespaces: isNot('no-such-key', 'v'), pods: EVERYTHING }), [
-    'x/b',
-    'y/a',
-    'y/b',
-  ]);
+  assert.deepEqual(who(own('')), ['x/b']);
+  assert.deepEqual(who(podsOf('', '')), ['x/b', 'y/a', 'y/b']);
+  assert.deepEqual(who(podsOf('ns=y', 'pod=b')), ['y/b']);
+  assert.deepEqual(who(podsOf('no-such-key!=v', '')), ['x/b', 'y/a', 'y/b']);
 });
 
 test('blocks match pods and strangers, and except is no denial', () => {
@@ -81,8 +74,7 @@ test('blocks match pods and strangers, and except is no denial', () => {
     except: except.map(cidr),
   });
   const policies = [
-    networkPolicy('x/p', {
-      pods: is('pod', 'a'),
+    netpol('x/p', 'pod=a', {
       ingress: [
         rule([block('0.0.0.0/0', '10.244.0.0/16', '10.244.1.0/24')]),
         rule([block('10.244.2.22/32')]),
@@ -99,10 +91,10 @@ test('blocks match pods and strangers, and except is no denial', () => {
 test('ports: protocol alone, ranges, names on the destination, nothing for ICMP', () => {
   const ports = (...list: PolicyPort[]): World =>
     worldOf({
-      pods: [pod('y/c', 2, 23, { ports: [{ name: 'web', protocol: 'TCP', port: 8080 }] })],
+      pods: [podOn('y/c', 2, 23, { ports: [{ name: 'web', protocol: 'TCP', port: 8080 }] })],
       policies: [
-        networkPolicy('y/in', { ingress: [rule('any', list)] }),
-        networkPolicy('x/out', { egress: [rule('any', list)] }),
+        netpol('y/in', '', { ingress: [rule('any', list)] }),
+        netpol('x/out', '', { egress: [rule('any', list)] }),
       ],
     });
   const can = (world: World, ...args: Parameters<typeof flow>) => decide(world, flow(...args)).allowed;
@@ -128,12 +120,12 @@ test('a port name never goes through a block on the way out, and does on the way
   const rules = [
     rule([{ kind: 'block', cidr: cidr('0.0.0.0/0'), except: [] }], [{ protocol: 'TCP', name: 'web' }]),
   ];
-  const policies = [networkPolicy('x/out', { egress: rules }), networkPolicy('y/in', { ingress: rules })];
+  const policies = [netpol('x/out', '', { egress: rules }), netpol('y/in', '', { ingress: rules })];
   assert.equal(ask(worldOf({ policies }), 'x/a', 'y/b'), '-network-policy | +network-policy');
 });
 
 test('the Node of a pod always reaches it, another Node only by its address', () => {
-  const world = worldOf({ policies: [DENY_INGRESS, networkPolicy('y/closed', { ingress: [], egress: [] })] });
+  const world = worldOf({ policies: [DENY_INGRESS, netpol('y/closed', '', { ingress: [], egress: [] })] });
   for (const from of ['n1', 'gateway', '2001:db8::1'])
     assert.equal(ask(world, from, from.includes('::') ? 'fd00:244:1::11' : 'x/a'), 'none | +own-node');
   assert.equal(ask(world, 'n2', 'x/a'), 'none | -network-policy');
@@ -143,12 +135,10 @@ test('the Node of a pod always reaches it, another Node only by its address', ()
 
 test('hostNetwork and finished pods are nobody; what has no pod is unknown', () => {
   const pods = [
-    pod('y/host', 2, 0, { hostNetwork: true, ips: [ip('10.0.0.2')] }),
-    pod('y/done', 1, 30, { phase: 'Succeeded' }),
+    podOn('y/host', 2, 0, { hostNetwork: true, ips: [ip('10.0.0.2')] }),
+    podOn('y/done', 1, 30, { phase: 'Succeeded' }),
   ];
-  const policies = [
-    networkPolicy('x/p', { ingress: [rule([{ kind: 'pods', namespaces: EVERYTHING, pods: EVERYTHING }])] }),
-  ];
+  const policies = [netpol('x/p', '', { ingress: [rule([podsOf('', '')])] })];
   const world = worldOf({ pods, policies });
   assert.equal(ask(world, 'n2', 'x/a'), 'none | -network-policy');
   assert.equal(ask(world, 'x/a', 'n2'), '+default | none');
@@ -162,15 +152,15 @@ test('hostNetwork and finished pods are nobody; what has no pod is unknown', () 
 
 test('a pod in both tables is one, and an address in two hands is named by both', () => {
   const store = storeOf({ policies: [DENY_INGRESS] });
-  store.put('peers', 'y/a', pod('y/a', 1, 21));
+  store.put('peers', 'y/a', podOn('y/a', 1, 21));
   const text = () => decide(store.world, flow('y/a', 'x/a')).ingress?.text;
   assert.match(text() ?? '', /allows TCP 80 from y\/a \(10\.244\.1\.21\)$/);
-  store.put('peers', 'y/z', pod('y/z', 2, 21, { ips: [ip('10.244.1.21')] }));
+  store.put('peers', 'y/z', podOn('y/z', 2, 21, { ips: [ip('10.244.1.21')] }));
   assert.match(text() ?? '', /from y\/a or y\/z \(10\.244\.1\.21\)$/);
 });
 
 test('a birth counts while its pod is there, and wins an address that changes hands', () => {
-  const starting = pod('x/new', 1, 0, { ips: [], phase: 'Pending' });
+  const starting = podOn('x/new', 1, 0, { ips: [], phase: 'Pending' });
   const store = storeOf({ policies: [DENY_INGRESS], pods: [starting] });
   const { world } = store;
   const address = flow('y/a', 'y/a').from;
@@ -179,12 +169,11 @@ test('a birth counts while its pod is there, and wins an address that changes ha
   store.put('births', 'c1', birth);
   assert.equal(decide(world, flow('outside', 'y/a')).ingress?.pod, 'x/new');
   assert.equal(ask(world, 'outside', 'y/a'), 'none | -network-policy');
-  const peersOf = (key: string) =>
-    networkPolicy('x/p', { pods: is('pod', 'b'), ingress: [rule([own(is('pod', key))])] });
+  const peersOf = (key: string) => netpol('x/p', 'pod=b', { ingress: [rule([own(`pod=${key}`)])] });
   store.put('networkPolicies', 'x/p', peersOf('new'));
   assert.equal(decide(world, flow('y/a', 'x/b')).ingress?.allowed, true);
-  const fromY = { kind: 'pods', namespaces: is('ns', 'y'), pods: EVERYTHING } as const;
-  store.put('networkPolicies', 'x/p', networkPolicy('x/p', { ingress: [rule([fromY])] }));
+  const fromY = podsOf('ns=y', '');
+  store.put('networkPolicies', 'x/p', netpol('x/p', '', { ingress: [rule([fromY])] }));
   assert.equal(decide(world, flow('y/a', 'x/b')).ingress?.allowed, false, 'the old pod lends it nothing');
   store.remove('networkPolicies', 'x/p');
   store.put('births', 'c1', { ...birth, uid: 'another' });
@@ -195,10 +184,10 @@ test('a birth counts while its pod is there, and wins an address that changes ha
 });
 
 test('Admin tier, then NetworkPolicy in its direction, then Baseline', () => {
-  const policies = [networkPolicy('x/open', { ingress: [rule('any')] })];
+  const policies = [netpol('x/open', '', { ingress: [rule('any')] })];
   const deny = { ingress: [clusterRule('Deny', { name: 'all' })], egress: [clusterRule('Deny')] };
   const baseline = clusterPolicy('base', { tier: 'Baseline', ...deny });
-  const subject = { namespaces: is('ns', 'x'), pods: EVERYTHING };
+  const subject = { namespaces: sel('ns=x'), pods: EVERYTHING };
   const world = worldOf({ policies, cluster: [baseline] });
   assert.equal(ask(world, 'outside', 'x/a'), 'none | +network-policy');
   assert.equal(ask(world, 'x/a', 'outside'), '-baseline | none');
@@ -235,9 +224,9 @@ test('priority, then name; the first rule that matches; Pass ends the tier', () 
 
 test('peers of ClusterNetworkPolicies: pods, networks, nodes', () => {
   const egress = [
-    clusterRule('Accept', { peers: [{ kind: 'nodes', nodes: is('zone', 'z2') }] }),
+    clusterRule('Accept', { peers: [{ kind: 'nodes', nodes: sel('zone=z2') }] }),
     clusterRule('Deny', { peers: [{ kind: 'networks', cidrs: [cidr('10.0.0.0/8'), cidr('fd00::/8')] }] }),
-    clusterRule('Deny', { peers: [{ kind: 'pods', namespaces: is('ns', 'y'), pods: EVERYTHING }] }),
+    clusterRule('Deny', { peers: [podsOf('ns=y', '')] }),
   ];
   const world = worldOf({ cluster: [clusterPolicy('p', { egress })] });
   const rules = ['n2', 'n1', 'y/b', 'fd00:244:2::22', 'outside'].map(
@@ -247,7 +236,7 @@ test('peers of ClusterNetworkPolicies: pods, networks, nodes', () => {
 });
 
 test('audit tells and lets pass, as long as all that selects is audited', () => {
-  const audited = networkPolicy('x/told', { ingress: [], audit: true });
+  const audited = netpol('x/told', '', { ingress: [], audit: true });
   assert.equal(ask(worldOf({ policies: [audited] }), 'outside', 'x/a'), 'none | +audit network-policy');
   assert.equal(
     ask(worldOf({ policies: [audited, DENY_INGRESS] }), 'outside', 'x/a'),
@@ -272,7 +261,7 @@ test('default deny closes namespaces without any NetworkPolicy', () => {
   const config = { defaultDeny: 'ingress' as const, defaultDenyExcept: ['y'] };
   assert.equal(ask(worldOf({ config }), 'x/a', 'x/b'), '+default | -default-deny');
   assert.equal(ask(worldOf({ config }), 'x/a', 'y/b'), '+default | +default');
-  const policies = [networkPolicy('x/elsewhere', { pods: is('pod', 'none'), egress: [] })];
+  const policies = [netpol('x/elsewhere', 'pod=none', { egress: [] })];
   assert.equal(ask(worldOf({ config, policies }), 'x/a', 'x/b'), '+default | +default');
   assert.equal(ask(worldOf({ config, audited: ['x'] }), 'x/a', 'x/b'), '+default | +audit default-deny');
   const both = worldOf({ config: { defaultDeny: 'both' } });
@@ -280,7 +269,7 @@ test('default deny closes namespaces without any NetworkPolicy', () => {
 });
 
 test('what cannot be used closes, and says what it is', () => {
-  const broken = networkPolicy('x/broken', {
+  const broken = netpol('x/broken', '', {
     ingress: [rule('any')],
     problems: ['spec.ingress[0].ports[0].endPort: 10 is below port 20'],
   });
@@ -302,21 +291,20 @@ test('what is remembered follows every change', () => {
   const store = storeOf({});
   const { world } = store;
   const says = (): string => ask(world, 'y/b', 'x/a');
-  const allow = networkPolicy('x/p', {
-    pods: is('pod', 'a'),
-    ingress: [rule([{ kind: 'pods', namespaces: is('ns', 'y'), pods: is('pod', 'b') }])],
+  const allow = netpol('x/p', 'pod=a', {
+    ingress: [rule([podsOf('ns=y', 'pod=b')])],
   });
   const steps: [() => void, string][] = [
     [() => store.put('networkPolicies', 'x/p', { ...allow, ingress: [] }), '-network-policy'],
     [() => store.put('networkPolicies', 'x/p', allow), '+network-policy'],
-    [() => store.put('peers', 'y/b', pod('y/b', 2, 22, { labels: {} })), '-network-policy'],
-    [() => store.put('peers', 'y/b', pod('y/b', 2, 22)), '+network-policy'],
+    [() => store.put('peers', 'y/b', podOn('y/b', 2, 22, { labels: {} })), '-network-policy'],
+    [() => store.put('peers', 'y/b', podOn('y/b', 2, 22)), '+network-policy'],
     [
       () => store.put('namespaces', 'y', { name: 'y', uid: 'y', labels: {}, audit: false }),
       '-network-policy',
     ],
-    [() => store.put('pods', 'x/a', pod('x/a', 1, 11, { labels: {} })), '+default'],
-    [() => store.put('pods', 'x/a', pod('x/a', 1, 11)), '-network-policy'],
+    [() => store.put('pods', 'x/a', podOn('x/a', 1, 11, { labels: {} })), '+default'],
+    [() => store.put('pods', 'x/a', podOn('x/a', 1, 11)), '-network-policy'],
     [() => store.remove('networkPolicies', 'x/p'), '+default'],
     [
       () => store.put('clusterNetworkPolicies', 'c', clusterPolicy('c', { ingress: [clusterRule('Deny')] })),
@@ -344,15 +332,14 @@ test('10,000 flows among 10,000 pods under 5,000 policies take well under a seco
       audit: false,
     });
     for (let i = 0; i < 100; i++) {
-      const one = pod(`${namespace}/p${i}`, 1, 1, {
+      const one = podOn(`${namespace}/p${i}`, 1, 1, {
         ips: [ip(`10.${n}.0.${i}`), ip(`fd00::${n.toString(16)}:${i.toString(16)}`)],
         labels: { app: `a${i % 50}` },
       });
       store.put(n === 0 ? 'pods' : 'peers', one.key, one);
       if (i >= 50) continue;
-      const from: Peer = { kind: 'pods', namespaces: is('team', `t${i % 10}`), pods: is('app', `a${i}`) };
-      const policy = networkPolicy(`${namespace}/p${i}`, {
-        pods: is('app', `a${i}`),
+      const from: Peer = podsOf(`team=t${i % 10}`, `app=a${i}`);
+      const policy = netpol(`${namespace}/p${i}`, `app=a${i}`, {
         ingress: [rule([from], ports)],
       });
       store.put('networkPolicies', policy.key, policy);

@@ -1,19 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { networkPolicy, own, pod, rule, worldOf } from '../../../../test/support/verdict-worlds.ts';
+import { block, netpol, own } from '../../../../test/support/policy-worlds.ts';
+import { podOn, rule, worldOf } from '../../../../test/support/verdict-worlds.ts';
 import type { Peer } from '../../../model/cluster/policy.ts';
-import { EVERYTHING, selector } from '../../../model/cluster/selector.ts';
-import { cidr } from '../../../model/net/cidr.ts';
 import { outsideEnds, podEnds } from './ends.ts';
 import { trafficOf } from './traffic.ts';
 import { wordsOf } from './words.ts';
 
-const block = (text: string, ...except: string[]): Peer => ({
-  kind: 'block',
-  cidr: cidr(text),
-  except: except.map(cidr),
-});
-const wordsOfPeers = (...peers: Peer[]) => wordsOf([networkPolicy('x/p', { ingress: [rule(peers)] })]);
+const wordsOfPeers = (...peers: Peer[]) => wordsOf([netpol('x/p', '', { ingress: [rule(peers)] })]);
 
 test('the outside has an address for each part that blocks and exceptions make', () => {
   const labels = (...peers: Peer[]) =>
@@ -46,7 +40,7 @@ test('the outside has an address for each part that blocks and exceptions make',
 test('pods are of one kind when labels that are asked for, named ports, blocks and families are equal', () => {
   const labels = { app: 'web' };
   const like = (name: string, last: number, changes = {}) =>
-    pod(`x/${name}`, 1, last, { labels, ...changes });
+    podOn(`x/${name}`, 1, last, { labels, ...changes });
   const pods = [
     like('w1', 31),
     like('w2', 32, { labels: { ...labels, 'not-asked-for': '1' } }),
@@ -57,11 +51,10 @@ test('pods are of one kind when labels that are asked for, named ports, blocks a
     like('w7', 36, { phase: 'Failed' }),
     like('w8', 37, { hostNetwork: true }),
   ];
-  const asked = selector([{ key: 'app', operator: 'Exists', values: [] }]);
-  const ends = podEnds(worldOf({ pods }), wordsOfPeers(own(asked), block('10.244.1.32/27')));
+  const ends = podEnds(worldOf({ pods }), wordsOfPeers(own('app'), block('10.244.1.32/27')));
   const ofTest = ends.map(({ label }) => label).filter((label) => label.startsWith('x/w'));
   assert.deepEqual(ofTest.sort(), ['x/w1', 'x/w2 and 1 like it', 'x/w3', 'x/w4', 'x/w6'].sort());
-  const none = podEnds(worldOf({ pods }), wordsOfPeers(own(EVERYTHING)));
+  const none = podEnds(worldOf({ pods }), wordsOfPeers(own('')));
   assert.ok(
     none.some(({ label }) => label === 'x/a and 5 like it'),
     'neither labels nor blocks are asked for',
@@ -76,7 +69,7 @@ test('ports: one of each range, of the rest, and of protocols without', () => {
       { protocol: 'TCP', name: 'web' },
       { protocol: 'UDP', from: 1, to: 65_535 },
     ],
-    pod('x/a', 1, 1, { ports: [{ name: 'web', protocol: 'TCP', port: 8080 }] }),
+    podOn('x/a', 1, 1, { ports: [{ name: 'web', protocol: 'TCP', port: 8080 }] }),
   ).map(({ label, protocol, port }) => `${label} = ${protocol} ${port}`);
   assert.deepEqual(texts, [
     'TCP 80-84 = TCP 80',
