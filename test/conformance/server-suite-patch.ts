@@ -1,6 +1,6 @@
 /** Patch kinds and server-side apply, for `server-suite.ts`. */
 import assert from 'node:assert/strict';
-import { type Cases, configMap, done } from './server-suite.ts';
+import { type Cases, configMap, done } from './server-suite-case.ts';
 
 const condition = (type: string, status: string): object => ({ type, status });
 

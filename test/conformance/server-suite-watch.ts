@@ -1,6 +1,6 @@
 /** Watches, for `server-suite.ts`. */
 import assert from 'node:assert/strict';
-import { type Cases, configMap, done, names, pod } from './server-suite.ts';
+import { type Cases, configMap, done, names, pod } from './server-suite-case.ts';
 
 export const watchCases: Cases = {
   'a watch from a list tells what came after it'({ api, path }) {
