@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { FairleadError } from '../../model/errors.ts';
+import { openDoor } from '../sockets/door.ts';
 import { LabApi } from './client.ts';
 import { ControlPlane } from './control-plane.ts';
 import { type ApiService, kubeconfig } from './service.ts';
@@ -34,7 +34,7 @@ export async function startRealApi(options: RealOptions): Promise<ApiService> {
     apiArgs: ['--disable-admission-plugins=ServiceAccount', ...auditArgs(dir, options.logDir)],
   });
   plane.start();
-  await front(options.socketPath);
+  await openDoor({ path: options.socketPath }, { port: PORTS.api, host: '127.0.0.1' });
   const access = { socketPath: options.socketPath, tls: true, token: TOKEN };
   const api = new LabApi(access);
   await plane.ready(() => serves(api));
@@ -80,20 +80,4 @@ async function serves(api: LabApi): Promise<void> {
     if (!(error instanceof SyntaxError)) throw error;
   });
   await api.get('/api/v1/namespaces/default');
-}
-
-async function front(path: string): Promise<void> {
-  const server = createServer({ allowHalfOpen: true }, (client) => {
-    const upstream = connect({ port: PORTS.api, host: '127.0.0.1', allowHalfOpen: true });
-    const end = () => {
-      client.destroy();
-      upstream.destroy();
-    };
-    for (const socket of [client, upstream]) socket.on('error', end).once('close', end);
-    client.pipe(upstream).pipe(client);
-  });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(path, resolve);
-  });
 }

@@ -1,11 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { connect, createServer, type Server } from 'node:net';
+import type { Server } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { FairleadError } from '../../model/errors.ts';
 import { API_SOCKET, type LabOptions } from '../options.ts';
+import { openDoor } from '../sockets/door.ts';
 import { type Means, preflight, unshareFlags } from './preflight.ts';
 import { createState, isAlive, type LabRecord, type LabState, processId } from './state.ts';
 
@@ -143,19 +144,7 @@ function writeRecord(state: LabState, means: Means, apiPort: number): LabRecord 
 
 /** The host's only door into the lab: a loopback port, for kubectl and browsers, joined to a unix socket. */
 async function relayTcp(path: string): Promise<{ server: Server; port: number }> {
-  const server = createServer((client) => {
-    const upstream = connect(path);
-    const end = () => {
-      client.destroy();
-      upstream.destroy();
-    };
-    for (const socket of [client, upstream]) socket.on('error', end).once('close', end);
-    client.pipe(upstream).pipe(client);
-  });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', resolve);
-  });
+  const server = await openDoor({ port: 0, host: '127.0.0.1' }, { path });
   server.unref();
   const address = server.address();
   return { server, port: typeof address === 'object' && address ? address.port : 0 };
