@@ -1,6 +1,7 @@
-import type { Birth } from '../model/cluster/birth.ts';
+import type { Attachment, Birth } from '../model/cluster/birth.ts';
 import { describe } from '../model/errors.ts';
 import { type Ip, tryIp } from '../model/net/ip.ts';
+import { tryMac } from '../model/net/mac.ts';
 import type { World } from '../model/world.ts';
 import { type Births, isOf } from './births.ts';
 import type { Reply, Request, Routes } from './http.ts';
@@ -27,6 +28,7 @@ interface Call {
   readonly containerId: string;
   /** Key of the table: a container may have several interfaces of one network. */
   readonly id: string;
+  readonly ifname: string;
   readonly args: ReadonlyMap<string, string>;
   readonly conf: Readonly<Record<string, unknown>>;
 }
@@ -154,8 +156,9 @@ function unprotected({ world, loop }: CniOptions, birth: Birth): string | undefi
   if (!world.namespaces.objects.has(namespace)) {
     return `the API server has not told of Namespace ${namespace}`;
   }
-  const ips = new Set<string>(birth.ips);
-  return loop.unapplied('nft', (key) => key.split(' ').some((word) => ips.has(word)));
+  const names = new Set<string>(birth.attached ? [...birth.ips, birth.attached.port] : birth.ips);
+  const mine = (key: string) => key.split(' ').some((word) => names.has(word));
+  return loop.unapplied('nft', mine) ?? loop.unapplied('nft-bridge', mine);
 }
 
 /** CNI 1.1: everything that is not in the runtime's own list is litter. Without the list nothing is known. */
@@ -174,15 +177,15 @@ function callOf(query: URLSearchParams, conf: Call['conf']): Call {
     return [pair.slice(0, at), pair.slice(at + 1)];
   });
   const id = ifname === 'eth0' ? containerId : `${containerId}/${ifname}`;
-  return { containerId, id, args: new Map(pairs), conf };
+  return { containerId, id, ifname, args: new Map(pairs), conf };
 }
 
-function birthOf({ containerId, args, conf }: Call): Birth {
+function birthOf({ containerId, ifname, args, conf }: Call): Birth {
   const [namespace, name] = [args.get('K8S_POD_NAMESPACE'), args.get('K8S_POD_NAME')];
   if (!namespace || !name) {
     throw new CniFault(BAD_ENVIRONMENT, 'CNI_ARGS has no K8S_POD_NAMESPACE and K8S_POD_NAME');
   }
-  const { ips } = fields(conf.prevResult);
+  const { ips, interfaces } = fields(conf.prevResult);
   if (!Array.isArray(ips)) {
     const hint = 'it must come after the plugin that gives the pod its addresses';
     throw new CniFault(BAD_CONFIGURATION, 'plugin fairlead got no result of a plugin before it', hint);
@@ -196,7 +199,19 @@ function birthOf({ containerId, args, conf }: Call): Birth {
     uid: args.get('K8S_POD_UID') ?? '',
     containerId,
     ips: texts.map(tryIp).filter((ip) => ip !== undefined),
+    ...attachedTo(interfaces, ifname),
   };
+}
+
+/** What the plugin `bridge` says that it made: the bridge, the pair's end on it, the end in the pod. `ptp` has no first of these. */
+function attachedTo(interfaces: unknown, ifname: string): { attached?: Attachment } {
+  const all = Array.isArray(interfaces) ? interfaces.map(fields) : [];
+  const inPod = (one: (typeof all)[number]) => typeof one.sandbox === 'string' && one.sandbox !== '';
+  const [bridge, port, ...others] = all.filter((one) => !inPod(one)).map(({ name }) => name);
+  const mac = tryMac(String(all.find((one) => inPod(one) && one.name === ifname)?.mac));
+  if (typeof bridge !== 'string' || typeof port !== 'string' || mac === undefined || others.length > 0)
+    return {};
+  return { attached: { bridge, port, mac } };
 }
 
 const enforced = (world: World): boolean => world.config.objects.get('config')?.policy.enabled ?? true;

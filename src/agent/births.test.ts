@@ -11,6 +11,7 @@ import type { Problem } from '../model/problem.ts';
 import { nftElementKey } from '../model/rows/nft.ts';
 import type { RowOf } from '../model/rows/row.ts';
 import { WorldStore } from '../model/world-store.ts';
+import { framesPlanner } from '../plan/frames/planner.ts';
 import type { Planner } from '../plan/planner.ts';
 import { FakeMachine } from '../targets/fake/machine.ts';
 import { fakeTargets } from '../targets/fake/targets.ts';
@@ -87,11 +88,12 @@ function rig(t: TestContext) {
     const store = new WorldStore(clock);
     const { world } = store;
     store.put('config', 'config', CONFIG);
+    for (const source of ['config', 'kernel', 'cni', 'ports'] as const) store.ready(source);
     store.put('namespaces', 'x', { name: 'x', uid: '', labels: {}, audit: false });
     const births = new Births({ sink: store, world, clock, file, boot, tell: (p) => problems.push(p) });
     births.load();
     const targets = fakeTargets(machine);
-    const loop = new Loop({ store, planners: [planner], targets, clock, random: seeded(1) });
+    const loop = new Loop({ store, planners: [planner, framesPlanner], targets, clock, random: seeded(1) });
     const forget = async (ips: readonly string[]) => {
       forgotten.push(ips.join(' '));
       if (ips.includes('10.244.1.66')) throw new Error('ENOBUFS');
@@ -147,6 +149,47 @@ test('ADD answers with the result before it once the rows of the pod are in the 
   assert.deepEqual(add.reply, { json: given('10.244.1.7').prevResult });
   assert.deepEqual(forgotten, ['10.244.1.7']);
   assert.deepEqual(machine.faults.unconsumed(), []);
+});
+
+/** As the CNI plugin `bridge` says it. */
+const bridged = (address: string) => ({
+  prevResult: {
+    ...given(address).prevResult,
+    interfaces: [
+      { name: 'fairlead0', mac: '02:00:00:00:00:01' },
+      { name: 'veth7', mac: '02:00:00:00:00:02' },
+      { name: 'eth0', mac: '02:00:00:00:00:03', sandbox: '/run/netns/a' },
+    ],
+  },
+});
+
+test('ADD of a pod on a bridge waits for what is looked at there, too; the next agent knows its port', async (t) => {
+  const { clock, machine, start } = rig(t);
+  const first = start();
+  first.store.put('pods', 'x/a', pod('a'));
+  await clock.advance(100);
+  machine.faults.arm({ kind: 'refuse', target: 'nft-bridge', key: 'element ports veth7' });
+  const add = first.begin('ADD', 'a', bridged('10.244.1.7'));
+  await clock.advance(20);
+  assert.ok(machine.things('nft').has(element('10.244.1.7')));
+  assert.equal(add.reply, undefined, 'its port is not in the kernel');
+  await clock.advance(5_000);
+  assert.deepEqual(add.reply, { json: bridged('10.244.1.7').prevResult });
+  assert.ok(machine.things('nft-bridge').has('element macs veth7 . 02:00:00:00:00:03'));
+  assert.deepEqual(machine.faults.unconsumed(), []);
+  const attached = { bridge: 'fairlead0', port: 'veth7', mac: '02:00:00:00:00:03' };
+  assert.deepEqual(start().births.get('a')?.attached, attached);
+});
+
+test('a pod without a bridge has no port', async (t) => {
+  const { clock, start } = rig(t);
+  const { births, begin } = start();
+  const [, ...ptp] = bridged('10.244.1.7').prevResult.interfaces;
+  for (const [i, interfaces] of [ptp, [], ['x', null], undefined].entries()) {
+    begin('ADD', `${i}`, { prevResult: { ...given(`10.244.1.${i}`).prevResult, interfaces } });
+    await clock.advance(10);
+    assert.deepEqual(Object.keys(births.get(`${i}`) ?? {}), ['pod', 'uid', 'containerId', 'ips']);
+  }
 });
 
 test('births at the same time share what looks through all connections; it failing is told to each of them', async (t) => {

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import type { Clock } from '../model/clock.ts';
-import type { Birth } from '../model/cluster/birth.ts';
+import type { Attachment, Birth } from '../model/cluster/birth.ts';
 import { describe } from '../model/errors.ts';
 import { tryIp } from '../model/net/ip.ts';
+import { tryMac } from '../model/net/mac.ts';
 import type { Problem } from '../model/problem.ts';
 import type { World, WorldSink } from '../model/world.ts';
 
@@ -179,13 +180,20 @@ function readBirths(file: string, boot: string): ReadonlyMap<string, Birth> {
 }
 
 function checked(value: unknown): Birth | undefined {
-  const { pod, uid, containerId, ips } = (value ?? {}) as Readonly<Record<string, unknown>>;
+  const { pod, uid, containerId, ips, attached } = (value ?? {}) as Readonly<Record<string, unknown>>;
   if (typeof pod !== 'string' || typeof uid !== 'string' || typeof containerId !== 'string') return undefined;
   const addresses = Array.isArray(ips) ? ips.map((ip) => tryIp(String(ip))) : [];
   const good = addresses.filter((ip) => ip !== undefined);
   return good.length === 0 || good.length < addresses.length
     ? undefined
-    : Object.freeze({ pod, uid, containerId, ips: Object.freeze(good) });
+    : Object.freeze({ pod, uid, containerId, ips: Object.freeze(good), ...attachment(attached) });
+}
+
+function attachment(value: unknown): { readonly attached?: Attachment } {
+  const { bridge, port, mac: text } = (value ?? {}) as Readonly<Record<string, unknown>>;
+  const mac = tryMac(String(text));
+  if (typeof bridge !== 'string' || typeof port !== 'string' || mac === undefined) return {};
+  return { attached: Object.freeze({ bridge, port, mac }) };
 }
 
 /** Names this run of the kernel. Without one every start counts as a reboot. */

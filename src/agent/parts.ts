@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { Clock } from '../model/clock.ts';
 import { FairleadError } from '../model/errors.ts';
 import { egressPlanner } from '../plan/egress/planner.ts';
+import { framesPlanner } from '../plan/frames/planner.ts';
 import { nodePlanner } from '../plan/node/planner.ts';
 import type { Planner } from '../plan/planner.ts';
 import { policyPlanner } from '../plan/policy/planner.ts';
@@ -25,7 +26,13 @@ import { ruleTarget } from '../targets/linux/rule.ts';
 import { sysctlTarget } from '../targets/linux/sysctl.ts';
 
 /** In the order of precedence: the first one wins when two want one thing differently. */
-export const PLANNERS: readonly Planner[] = [transportsPlanner, egressPlanner, nodePlanner, policyPlanner];
+export const PLANNERS: readonly Planner[] = [
+  transportsPlanner,
+  egressPlanner,
+  nodePlanner,
+  policyPlanner,
+  framesPlanner,
+];
 
 export interface Kernel {
   readonly route: NetlinkTransport;

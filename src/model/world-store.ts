@@ -7,6 +7,7 @@ const SOURCES: { readonly [S in SourceName]: true } = {
   config: true,
   kernel: true,
   links: true,
+  ports: true,
   cni: true,
   nodes: true,
   pods: true,

@@ -1,6 +1,6 @@
 import type { Birth } from './cluster/birth.ts';
 import type { Config } from './cluster/config.ts';
-import type { ForeignCni, HostLink, KernelFacts } from './cluster/host.ts';
+import type { BridgePort, ForeignCni, HostLink, KernelFacts } from './cluster/host.ts';
 import type { Namespace } from './cluster/namespace.ts';
 import type { Node } from './cluster/node.ts';
 import type { Pod } from './cluster/pod.ts';
@@ -9,7 +9,7 @@ import type { ClusterNetworkPolicy, NetworkPolicy } from './cluster/policy.ts';
 /**
  * Everything that we know, by source. Adding a source = one line here and one file in `sources/`.
  *
- * `config` holds one object under the key `config`, `kernel` one under `kernel`; `links` is keyed by link name, `cni` by path,
+ * `config` holds one object under the key `config`, `kernel` one under `kernel`; `links` and `ports` are keyed by link name, `cni` by path,
  * `nodes`, `namespaces` and `clusterNetworkPolicies` by name, `pods`, `peers` and `networkPolicies` by `namespace/name`, `births` by container ID.
  *
  * `pods` are this node's own. `peers` are those of all other nodes, and those of no node yet; they are followed only while a policy exists,
@@ -19,6 +19,7 @@ export interface WorldTables {
   config: Config;
   kernel: KernelFacts;
   links: HostLink;
+  ports: BridgePort;
   cni: ForeignCni;
   nodes: Node;
   pods: Pod;

@@ -74,7 +74,7 @@ test('changes of links and addresses arrive', async () => {
   await until('a link that went', () => link('br0') === undefined);
 });
 
-test("pods' ends of a bridge come and go unnoticed", async () => {
+test("pods' ends of a bridge are ports and no links", async () => {
   ip('link', 'add', 'br0', 'type', 'bridge');
   await until('the bridge', () => link('br0') !== undefined);
   puts.length = 0;
@@ -100,6 +100,14 @@ test("pods' ends of a bridge come and go unnoticed", async () => {
     puts.filter((key) => key.startsWith('pod')),
     [],
   );
+  const ports = () => [...world().ports.objects.values()].map(({ name, bridge }) => `${name} of ${bridge}`);
+  const all = Array.from({ length: 5 }, (_, i) => `pod${i} of br0`);
+  await until('the ports', () => ports().sort().join() === all.join());
+  ip('link', 'set', 'pod0', 'nomaster');
+  ip('link', 'set', 'pod1', 'master', 'marker');
+  ip('link', 'del', 'pod2');
+  const left = ['pod1 of marker', 'pod3 of br0', 'pod4 of br0'];
+  await until('the ports that are left', () => ports().sort().join() === left.join());
 });
 
 test('this kernel has what the other tests use; asking leaves nothing behind', async () => {
@@ -108,8 +116,8 @@ test('this kernel has what the other tests use; asking leaves nothing behind', a
   assert.equal(ip('-br', 'link'), before);
   assert.ok(release.length > 0);
   assert.deepEqual(
-    [missing.vxlan, missing.bridge, missing.nftables, missing.ipv6],
-    [undefined, undefined, undefined, undefined],
+    [missing.vxlan, missing.bridge, missing.nftables, missing.nft_bridge, missing.ipv6],
+    Array(5).fill(undefined),
   );
 });
 

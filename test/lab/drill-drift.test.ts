@@ -25,6 +25,8 @@ const OURS_CHANGED = [
   'nft-delete',
   'nft-flush',
   'nft-element',
+  'nft-bridge-delete',
+  'nft-bridge-element',
   'sysctl',
   'sysctl6',
   'conflist-delete',
@@ -61,7 +63,17 @@ test('drill 9: every kind of drift is repaired in less than a second; foreign th
   await t.test('the record names what happened', async () => {
     const records = await drifts(lab);
     assert.deepEqual([...new Set(records.map((d) => d.kind))].sort(), ['altered', 'foreign', 'missing']);
-    for (const target of ['route', 'nexthop', 'neighbor', 'fdb', 'link', 'nft', 'sysctl', 'file'])
+    for (const target of [
+      'route',
+      'nexthop',
+      'neighbor',
+      'fdb',
+      'link',
+      'nft',
+      'nft-bridge',
+      'sysctl',
+      'file',
+    ])
       assert.ok(
         records.some((d) => d.target === target),
         `no record of ${target}`,

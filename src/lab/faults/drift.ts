@@ -36,6 +36,8 @@ const DRIFTS: Readonly<Record<string, string>> = {
   'nft-delete': `nft delete table inet fairlead`,
   'nft-flush': `nft flush table inet fairlead`,
   'nft-element': `s=$(nft -a list sets table inet fairlead | sed -n 's/.*set \\([^ ]*\\) {.*/\\1/p' | head -n1); test -n "$s"; nft flush set inet fairlead "$s"`,
+  'nft-bridge-delete': `nft delete table bridge fairlead`,
+  'nft-bridge-element': `nft flush set bridge fairlead ports`,
   'nft-foreign': `nft 'add table inet foreign; add chain inet foreign c { type filter hook forward priority 10; }; add rule inet foreign c counter'`,
   'nft-ours-foreign': `nft 'add chain inet fairlead intruder; add rule inet fairlead intruder counter drop'`,
   sysctl: `echo 0 >/proc/sys/net/ipv4/ip_forward`,

@@ -19,12 +19,20 @@ export interface HostLink {
   readonly acceptRa?: number;
 }
 
+/** A pod's end of a bridge; ours or other software's. */
+export interface BridgePort {
+  readonly name: string;
+  readonly bridge: string;
+}
+
 /** What this machine and its kernel can do, found by asking it once at start. */
 export interface KernelFacts {
   readonly release: string;
   /** Words for what is missing, by feature: `{ vxlan: "kernel has no vxlan module (ENOTSUP)" }`; absent = works. */
   readonly missing: Readonly<
-    Partial<Record<'vxlan' | 'bridge' | 'nftables' | 'br_netfilter' | 'ipv6' | 'nexthop', string>>
+    Partial<
+      Record<'vxlan' | 'bridge' | 'nftables' | 'nft_bridge' | 'br_netfilter' | 'ipv6' | 'nexthop', string>
+    >
   >;
 }
 

@@ -3,12 +3,16 @@ import { FairleadError } from '../errors.ts';
 /** A MAC address in lower case with colons: `02:00:0a:f4:01:00`. */
 export type Mac = string & { readonly __mac: never };
 
+/** `undefined` for text that is not a MAC address. */
+export function tryMac(text: string): Mac | undefined {
+  return /^([0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}$/.test(text) ? (text.toLowerCase() as Mac) : undefined;
+}
+
 /** Reads a MAC address. Throws `bad-mac`. */
 export function mac(text: string): Mac {
-  if (!/^([0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}$/.test(text)) {
-    throw new FairleadError('bad-mac', `"${text}" is not a MAC address`);
-  }
-  return text.toLowerCase() as Mac;
+  const parsed = tryMac(text);
+  if (parsed === undefined) throw new FairleadError('bad-mac', `"${text}" is not a MAC address`);
+  return parsed;
 }
 
 /** The 6 bytes of a canonical MAC address. */

@@ -31,6 +31,10 @@ export function dport(protocol: 'tcp' | 'udp' | 'sctp' | 'th'): Field {
 }
 
 export const etherSaddr: Field = header('ether_addr', [], 'link', 6, 6);
+/** `arp saddr ip`: the address that the sender says it has. Comes after `etherType('arp')`. */
+export const arpSaddr: Field = header('ipv4_addr', [], 'network', 14, 4);
+/** The address that a neighbour advertisement is about (RFC 4861 section 4.4). nft before 1.0.9 shows it as `@th,64,128`. */
+export const ndTarget: Field = header('ipv6_addr', ['icmpv6'], 'transport', 8, 16);
 export const iifname: Field = meta('ifname', 'iifname');
 export const oifname: Field = meta('ifname', 'oifname');
 export const metaMark: Field = meta('mark', 'mark');

@@ -50,6 +50,22 @@ export function vmap(fields: Field | readonly Field[], map: string): Part {
   return looked(fields, { expr: 'lookup', set: map, sreg: R, dreg: 0 });
 }
 
+const ETHER_TYPES = { ipv4: '0800', arp: '0806', ipv6: '86dd' } as const;
+
+/**
+ * `ether type ip`, in tables of the family `bridge`: what the frame says first. A VLAN tag is said there too, whether it lies in the frame or
+ * the kernel has taken it out already; `meta protocol` would tell what is behind it.
+ */
+export function etherType(type: keyof typeof ETHER_TYPES): Part {
+  return {
+    exprs: [
+      { expr: 'payload', base: 'link', offset: 12, length: 2, dreg: R },
+      { expr: 'cmp', op: 'eq', sreg: R, data: ETHER_TYPES[type] },
+    ],
+    ...(type !== 'arp' && { proves: type }),
+  };
+}
+
 const CT_STATES = { invalid: 1, established: 2, related: 4, new: 8, untracked: 64 } as const;
 
 /** `ct state established,related`: any of them. */

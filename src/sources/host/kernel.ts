@@ -6,6 +6,8 @@ import { describe } from '../../model/errors.ts';
 import { isSocketError, socketAddon } from '../../targets/linux/netlink/addon.ts';
 import { encode } from '../../targets/linux/netlink/attributes.ts';
 import { AF_INET6, NETLINK_NETFILTER, NLM_F_REQUEST } from '../../targets/linux/netlink/constants.ts';
+import { NFT_MSG_NEWTABLE } from '../../targets/linux/netlink/nftables/constants.ts';
+import { batchBegin, batchEnd, message, TABLE } from '../../targets/linux/netlink/nftables/objects.ts';
 import { createLink, type LinkSpec } from '../../targets/linux/netlink/rtnetlink/link.ts';
 import { dumpNexthops } from '../../targets/linux/netlink/rtnetlink/nexthop.ts';
 import { openNetlink } from '../../targets/linux/netlink/socket.ts';
@@ -23,6 +25,7 @@ export async function probeKernel(netlink: NetlinkTransport): Promise<KernelFact
     vxlan: await linkKind(netlink, 'vxlan', { vxlan: { vni: 0xffffffff } }),
     bridge: await linkKind(netlink, 'bridge', { mac: '01:00:5e:00:00:01', bridge: {} }),
     nftables: await nftables(),
+    nft_bridge: await nftBridge(),
     br_netfilter: existsSync('/proc/sys/net/bridge/bridge-nf-call-iptables')
       ? undefined
       : 'the module br_netfilter is not loaded (modprobe br_netfilter)',
@@ -67,6 +70,28 @@ async function nftables(): Promise<string | undefined> {
     }
   } catch (error) {
     return `the kernel has no nftables: ${describe(error)}`;
+  }
+}
+
+/** Asks for a table without a name. A kernel without nft's family bridge says so before it looks for one (nft_supported_family in nf_tables_api.c). */
+async function nftBridge(): Promise<string | undefined> {
+  try {
+    const netfilter = openNetlink(NETLINK_NETFILTER);
+    try {
+      const nameless = message('bridge', NFT_MSG_NEWTABLE, 0, TABLE, {});
+      const outcomes = await netfilter.transact([batchBegin(undefined), nameless, batchEnd()], {
+        oneDatagram: true,
+      });
+      const [, outcome] = outcomes;
+      if (outcome === undefined || outcome.ok) return undefined;
+      const error = outcome.error;
+      if (error instanceof NetlinkError && error.code === 'EINVAL') return undefined;
+      return `the kernel has no nftables for bridges: ${describe(error)}`;
+    } finally {
+      netfilter.close();
+    }
+  } catch (error) {
+    return `the kernel has no nftables for bridges: ${describe(error)}`;
   }
 }
 

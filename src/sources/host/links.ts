@@ -1,6 +1,6 @@
-/** The table `links`, from rtnetlink: listed again some milliseconds after the last of a burst of notifications, and told only where it differs. */
+/** The tables `links` and `ports`, from rtnetlink: listed again some milliseconds after the last of a burst of notifications, and told only where it differs. */
 import { readFileSync } from 'node:fs';
-import type { HostLink } from '../../model/cluster/host.ts';
+import type { BridgePort, HostLink } from '../../model/cluster/host.ts';
 import { describe } from '../../model/errors.ts';
 import type { IpPrefix } from '../../model/net/cidr.ts';
 import { compareIp } from '../../model/net/ip.ts';
@@ -21,9 +21,11 @@ import type { HostSourceOptions } from './host.ts';
 const QUIET = 5;
 /** Two listings are at least so far apart: a hundred pods that start at once cost ten listings a second. */
 const APART = 100;
+/** Ports come and go all day, and nothing hurries: a newborn pod's is known from its birth. */
+const PORTS_LATER = 1000;
 const RETRY = 1000;
 
-/** A pod's end of a bridge: it comes and goes with the pod and carries nothing of ours. */
+/** A pod's end of a bridge: it comes and goes with the pod and carries nothing of ours. Of those, only name and bridge matter. */
 const isPodPort = (link: Pick<Link, 'kind' | 'master'>): boolean =>
   link.kind === 'veth' && link.master !== undefined;
 
@@ -31,37 +33,48 @@ export function watchLinks({ sink, netlink, clock, log }: HostSourceOptions): { 
   let told = new Map<string, HostLink>();
   let known = new Set<number>();
   let listed = Number.NEGATIVE_INFINITY;
-  let timer: { cancel(): void } | undefined;
+  let timer: { readonly due: number; readonly wait: { cancel(): void } } | undefined;
   let listing = false;
-  let again = false;
+  /** Asked for while a listing is under way: so much later. */
+  let again: number | undefined;
   let closed = false;
 
   const schedule = (delay: number) => {
     if (closed) return;
-    if (listing) again = true;
-    else timer ??= clock.after(delay, () => void list());
+    if (listing) {
+      again = Math.min(again ?? delay, delay);
+      return;
+    }
+    const due = clock.monotonic() + delay;
+    if (timer && timer.due <= due) return;
+    timer?.wait.cancel();
+    timer = { due, wait: clock.after(delay, () => void list()) };
   };
   const soon = () => schedule(Math.max(QUIET, listed + APART - clock.monotonic()));
   const list = async () => {
     timer = undefined;
     listing = true;
-    again = false;
+    again = undefined;
     let failed = false;
     try {
-      const links = await listHostLinks(netlink);
+      const all = await listLinks(netlink);
+      const links = await withAddresses(netlink, all);
       if (closed) return;
       told = tell(told, links);
+      sink.replace('ports', portsOf(all));
       known = new Set(links.map((link) => link.index));
       sink.ready('links');
+      sink.ready('ports');
     } catch (error) {
       failed = true;
       log?.warn({ source: 'links' }, `cannot list links: ${describe(error)}`);
       sink.notReady('links', describe(error));
+      sink.notReady('ports', describe(error));
     }
     listing = false;
     listed = clock.monotonic();
     if (failed) schedule(RETRY);
-    else if (again) soon();
+    else if (again !== undefined) schedule(Math.max(again, APART));
   };
   const tell = (before: ReadonlyMap<string, HostLink>, links: readonly HostLink[]) => {
     const after = new Map(links.map((link) => [link.name, link]));
@@ -73,6 +86,7 @@ export function watchLinks({ sink, netlink, clock, log }: HostSourceOptions): { 
   };
   const onMessage = (message: NetlinkMessage) => {
     if (matters(message, known)) soon();
+    else if (readLink(message)?.kind === 'veth') schedule(PORTS_LATER);
   };
 
   const groups = [RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR];
@@ -81,7 +95,7 @@ export function watchLinks({ sink, netlink, clock, log }: HostSourceOptions): { 
   return {
     close() {
       closed = true;
-      timer?.cancel();
+      timer?.wait.cancel();
       subscription.close();
     },
   };
@@ -95,10 +109,21 @@ function matters(message: NetlinkMessage, known: ReadonlySet<number>): boolean {
 }
 
 /** All links but pods' ends of bridges, with their addresses. */
-async function listHostLinks(netlink: NetlinkTransport): Promise<HostLink[]> {
-  const links = (await listLinks(netlink)).filter((link) => !isPodPort(link));
+async function withAddresses(netlink: NetlinkTransport, all: readonly Link[]): Promise<HostLink[]> {
+  const links = all.filter((link) => !isPodPort(link));
   const addresses = Map.groupBy(await netlink.dump(dumpAddresses(), readAddress), (a) => a.index);
   return links.map((link) => hostLink(link, addresses.get(link.index) ?? []));
+}
+
+function portsOf(all: readonly Link[]): ReadonlyMap<string, BridgePort> {
+  const bridges = new Map(
+    all.filter(({ kind }) => kind === 'bridge').map(({ index, name }) => [index, name]),
+  );
+  const ports = all.filter(isPodPort).flatMap(({ name, master = 0 }): [string, BridgePort][] => {
+    const bridge = bridges.get(master);
+    return bridge === undefined ? [] : [[name, Object.freeze({ name, bridge })]];
+  });
+  return new Map(ports);
 }
 
 function hostLink(link: Link, addresses: readonly Address[]): HostLink {

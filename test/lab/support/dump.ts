@@ -17,7 +17,7 @@ ip -o addr show dev fl-vxlan 2>/dev/null | sed 's/^[0-9]*: //'
 ip neigh show dev fl-vxlan nud permanent 2>/dev/null | sort
 ip -6 neigh show dev fl-vxlan nud permanent 2>/dev/null | sort
 bridge fdb show dev fl-vxlan 2>/dev/null | grep dst | sort
-nft list table inet fairlead 2>/dev/null | sed "s/ packets [0-9]* bytes [0-9]*//"
+for family in inet bridge; do nft list table $family fairlead 2>/dev/null | sed "s/ packets [0-9]* bytes [0-9]*//"; done
 cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv6/conf/all/forwarding
 cat /run/cni/net.d/*fairlead* 2>/dev/null
 true

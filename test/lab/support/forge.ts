@@ -1,6 +1,6 @@
 /**
  * A program for pods and other machines that sends what nobody should believe, as JSON in its argument says, each packet a UDP packet with the
- * text of its `why` inside an Ethernet frame: `tags` VLAN tags of id 0 on the wire of eth0, or inside a VXLAN packet for the `node`.
+ * text of its `why` inside an Ethernet frame: on the wire of eth0 with `head` between MAC addresses and packet, or inside a VXLAN packet for the `node`.
  */
 import { createSocket } from 'node:dgram';
 import { AF_INET6, IPPROTO_ICMPV6, int, SOCK_RAW, sockaddr } from '../../../src/lab/sockets/address.ts';
@@ -15,26 +15,41 @@ export interface Forged {
   readonly port: number;
   /** Of the device that takes it. */
   readonly mac: string;
-  readonly wire: { readonly tags: number } | { readonly node: string };
+  /** Default: nobody's. */
+  readonly source?: string;
+  /** `head`: hexadecimal; `LLLL` stands for the length of all that follows it. */
+  readonly wire: { readonly head: string } | { readonly node: string };
 }
 
-const ETHERTYPES: Readonly<Record<Family, number>> = { ipv4: 0x0800, ipv6: 0x86dd };
-const ETH_P_8021Q = 0x8100;
+type Sent = Forged | { readonly raw: string } | { readonly icmpv6: number; readonly to: string };
+
+const ETHERTYPES: Readonly<Record<Family, string>> = { ipv4: '0800', ipv6: '86dd' };
 const UDP = 17;
 const AF_PACKET = 17;
 const VXLAN_PORT = 8472;
 const IPPROTO_IPV6 = 41;
 const IPV6_UNICAST_HOPS = 16;
 
-function frame({ from, to, port, mac, why, wire }: Forged): Buffer {
-  const tags = 'tags' in wire ? wire.tags : 0;
-  const head = Buffer.alloc(14 + 4 * tags);
-  head.set(macBytes(mac as Parameters<typeof macBytes>[0]));
-  head.set([2, 2, 2, 2, 2, 2], 6);
-  for (let i = 0; i < tags; i++) head.writeUInt16BE(ETH_P_8021Q, 12 + 4 * i);
-  head.writeUInt16BE(ETHERTYPES[familyOf(from)], 12 + 4 * tags);
+function frame({ from, to, port, mac, source = '02:02:02:02:02:02', why, wire }: Forged): Buffer {
+  const [saddr, daddr] = [Buffer.from(ipBytes(from)), Buffer.from(ipBytes(to))];
+  const ends = Buffer.concat([macBytes(mac), macBytes(source)]);
+  const body = packet(saddr, daddr, udp(saddr, daddr, port, why));
+  const [before = '', behind] = ('head' in wire ? wire.head : ETHERTYPES[familyOf(from)]).split('LLLL');
+  if (behind === undefined) return Buffer.concat([ends, Buffer.from(before, 'hex'), body]);
+  const rest = Buffer.concat([Buffer.from(behind, 'hex'), body]);
+  const length = Buffer.alloc(2);
+  length.writeUInt16BE(rest.length);
+  return Buffer.concat([ends, Buffer.from(before, 'hex'), length, rest]);
+}
+
+/** The packet of an ICMPv6 message without its checksum, from a neighbour: hop limit 255. */
+export function icmpv6Packet(from: string, to: string, message: Buffer): Buffer {
   const [source, destination] = [Buffer.from(ipBytes(from)), Buffer.from(ipBytes(to))];
-  return Buffer.concat([head, packet(source, destination, udp(source, destination, port, why))]);
+  const bytes = Buffer.from(message);
+  const pseudo = [source, destination, Buffer.from([0, 0, 0, bytes.length, 0, 0, 0, IPPROTO_ICMPV6]), bytes];
+  bytes.writeUInt16BE(checksum(Buffer.concat(pseudo)), 2);
+  const head = Buffer.from([0x60, 0, 0, 0, 0, bytes.length, IPPROTO_ICMPV6, 255]);
+  return Buffer.concat([head, source, destination, bytes]);
 }
 
 function packet(source: Buffer, destination: Buffer, payload: Buffer): Buffer {
@@ -99,9 +114,10 @@ function toFar(type: number, to: string): void {
 }
 
 if (import.meta.main) {
-  for (const forged of JSON.parse(process.argv[2] ?? '[]') as (Forged | { icmpv6: number; to: string })[]) {
-    if ('icmpv6' in forged) toFar(forged.icmpv6, forged.to);
-    else if ('tags' in forged.wire) toWire(frame(forged));
+  for (const forged of JSON.parse(process.argv[2] ?? '[]') as Sent[]) {
+    if ('raw' in forged) toWire(Buffer.from(forged.raw, 'hex'));
+    else if ('icmpv6' in forged) toFar(forged.icmpv6, forged.to);
+    else if ('head' in forged.wire) toWire(frame(forged));
     else await toTunnel(frame(forged), forged.wire.node);
   }
 }
