@@ -40,10 +40,16 @@ export function explainer({ world, client, loop, netlink, netfilter }: ExplainIn
   };
 
   async function check(step: PathStep, rules: KernelRules): Promise<WhyStep> {
-    const { at, text, policy } = step;
+    const { family, at, text, policy } = step;
     const row = step.row && { ...step.row, state: loop.row(step.row)?.state ?? ('pending' as const) };
     const kernel = step.rules ? await rules.ask(step.rules) : step.lookup && (await ask(step.lookup));
-    return { at, text, ...(row && { row }), ...(policy && { policy }), ...(kernel && { kernel }) };
+    return {
+      ...(family && { family }),
+      ...{ at, text },
+      ...(row && { row }),
+      ...(policy && { policy }),
+      ...(kernel && { kernel }),
+    };
   }
 
   async function ask({ to, through }: Lookup): Promise<NonNullable<WhyStep['kernel']>> {

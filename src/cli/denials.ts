@@ -39,12 +39,12 @@ export const denials: Command = {
   },
 };
 
-/** `fairlead denials` for people, the newest last. */
+/** `fairlead denials` for people, the newest last. A client that tried both families one after the other is one line. */
 export function denialsText(list: readonly Denial[], now: number): string {
   if (list.length === 0) return 'Nothing was denied since the agent started.';
   return table(
     ['AT', 'VERDICT', 'DIRECTION', 'FROM', 'TO', 'PORT', 'TIMES', 'BECAUSE'],
-    list.map((denial) => [
+    bothFamilies(list).map((denial) => [
       moment(denial.at, now),
       verdictText(denial),
       denial.direction,
@@ -56,6 +56,43 @@ export function denialsText(list: readonly Denial[], now: number): string {
     ]),
   );
 }
+
+/** So far apart may the two families of one denial be, milliseconds: as long as equal packets are one. */
+const APART = 10_000;
+
+/** Joins denials that differ by the family alone: between the same pods or Nodes, about the same port, for the same reason. */
+function bothFamilies(list: readonly Denial[]): readonly Denial[] {
+  const joined: Denial[] = [];
+  const open = new Map<string, number>();
+  for (const denial of list) {
+    const key = withoutAddresses(denial);
+    const at = open.get(key);
+    const before = at === undefined ? undefined : joined[at];
+    if (
+      at === undefined ||
+      !before ||
+      familyOf(before) === familyOf(denial) ||
+      denial.at - before.at > APART
+    ) {
+      open.set(key, joined.push(denial) - 1);
+      continue;
+    }
+    open.delete(key);
+    const text = (['from', 'to'] as const).reduce(
+      (words, end) => words.replaceAll(`(${before[end].ip})`, `(${before[end].ip}, ${denial[end].ip})`),
+      before.text,
+    );
+    joined[at] = { ...before, count: before.count + denial.count, text };
+  }
+  return joined;
+}
+
+function withoutAddresses({ kind, direction, from, to, protocol, port, text }: Denial): string {
+  const words = text.replaceAll(`(${from.ip})`, '').replaceAll(`(${to.ip})`, '');
+  return [kind, direction, endText(from), endText(to), protocol, port, words].join('\n');
+}
+
+const familyOf = ({ from }: Denial): 'ipv4' | 'ipv6' => (from.ip.includes(':') ? 'ipv6' : 'ipv4');
 
 /** One line of `fairlead denials --follow`. */
 export function denialLine(denial: Denial, now: number): string {

@@ -1,4 +1,4 @@
-import type { DriftRecord, PlannedChange, Why } from '../model/api.ts';
+import type { DriftRecord, PlannedChange, Why, WhyStep } from '../model/api.ts';
 import { moment, paint, table } from './table.ts';
 
 const SIGNS = { add: '+', change: '~', remove: '-' } as const;
@@ -50,20 +50,25 @@ export function driftText(records: readonly DriftRecord[], now: number): string 
   );
 }
 
-/** `fairlead why` for people: the path step by step, each with the row that makes it so and what the kernel says. */
+const familyHeading = ({ family }: WhyStep): string =>
+  family === undefined ? '' : `${paint('bold', family === 'ipv4' ? 'IPv4' : 'IPv6')}\n`;
+
+/** `fairlead why` for people: the path step by step, one family after the other, each step with the row that makes it so and what the kernel says. */
 export function whyText(why: Why): string {
   const colour = why.reachable === 'yes' ? 'green' : why.reachable === 'no' ? 'red' : 'yellow';
   const depends = why.steps.some(({ at }) => at === 'policies');
   const unknown = depends ? 'it depends on the traffic' : 'it cannot be said from here';
   const words = { yes: 'packets can go', no: 'packets cannot go', unknown };
-  const lines = why.steps.map((step) => {
+  const lines = why.steps.map((step, i) => {
+    const before = why.steps[i - 1];
+    const heading = step.family === before?.family ? '' : `${before ? '\n' : ''}${familyHeading(step)}`;
     const row = step.row
       ? paint('dim', `\n    row    ${step.row.target} ${step.row.key} (${step.row.state})`)
       : '';
     const kernel = step.kernel
       ? `\n    kernel ${step.kernel.text}${step.kernel.mismatch ? paint('red', '  ← not what is planned') : ''}`
       : '';
-    return `${paint('bold', step.at)}: ${step.text}${row}${kernel}`;
+    return `${heading}${paint('bold', step.at)}: ${step.text}${row}${kernel}`;
   });
   return `${why.from} → ${why.to}: ${paint(colour, words[why.reachable])}\n\n${lines.join('\n')}`;
 }

@@ -225,6 +225,45 @@ it('denials are a table, or a line each', () => {
   assert.equal(denialsText([], NOW), 'Nothing was denied since the agent started.');
 });
 
+it('denials that differ by the family alone are one line, also among others', () => {
+  const denied = (from: string, port: number, more: Partial<Denial> = {}): Denial => ({
+    id: 1,
+    at: NOW,
+    last: NOW,
+    count: 1,
+    kind: 'deny',
+    direction: 'ingress',
+    from: { ip: from, pod: 'x/b' },
+    to: { ip: from.includes(':') ? 'fd00::5' : '10.244.1.5', pod: 'x/a' },
+    protocol: 'TCP',
+    port,
+    policies: [],
+    text: `no rule allows TCP ${port} from x/b (${from})`,
+    ...more,
+  });
+  const rows = (...list: Denial[]) =>
+    denialsText(list, NOW + 60_000)
+      .split('\n')
+      .slice(1);
+  const short = (row: string) => row.replace(/^.*x\/a +/, '');
+  assert.deepEqual(
+    rows(denied('10.244.1.6', 80), denied('10.244.1.6', 81), denied('fd00::6', 80, { count: 3 })).map(short),
+    [
+      'TCP 80  4      no rule allows TCP 80 from x/b (10.244.1.6, fd00::6)',
+      'TCP 81  1      no rule allows TCP 81 from x/b (10.244.1.6)',
+    ],
+  );
+  for (const other of [
+    denied('10.244.1.6', 80),
+    denied('fd00::6', 80, { at: NOW + 10_001 }),
+    denied('fd00::6', 80, { kind: 'audit' }),
+    denied('fd00::6', 80, { direction: 'egress' }),
+    denied('fd00::6', 80, { from: { ip: 'fd00::6', pod: 'x/c' } }),
+    denied('fd00::6', 80, { text: 'another policy' }),
+  ])
+    assert.equal(rows(denied('10.244.1.6', 80), other).length, 2, JSON.stringify(other));
+});
+
 it('plan shows what is added, changed field by field, and removed', () => {
   const hop = (via: string) => ({ dst: '10.1.3.0/24', nextHops: [{ via }] });
   assert.equal(
@@ -273,6 +312,31 @@ pod default/a: sends
 node n1: 10.1.3.0/24 through vxlan
     row    route 10.1.3.0/24 (done)
     kernel 10.1.3.4 dev eth9  ← not what is planned`,
+  );
+});
+
+it('why follows one family after the other', () => {
+  const steps = (['ipv4', 'ipv6'] as const).map((family) => ({
+    family,
+    at: 'pod x/a',
+    text: `sends ${family}`,
+  }));
+  assert.equal(
+    whyText({
+      from: 'x/a',
+      to: 'x/b',
+      reachable: 'yes',
+      steps: [...steps, { at: 'policies', text: 'apply' }],
+    }),
+    `x/a → x/b: packets can go
+
+IPv4
+pod x/a: sends ipv4
+
+IPv6
+pod x/a: sends ipv6
+
+policies: apply`,
   );
 });
 

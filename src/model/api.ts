@@ -1,4 +1,5 @@
 import type { Direction } from './cluster/policy.ts';
+import type { Family } from './net/ip.ts';
 import type { Problem } from './problem.ts';
 import type { TargetName } from './rows/row.ts';
 import type { SourceName } from './world.ts';
@@ -111,6 +112,8 @@ export interface Why {
 }
 
 export interface WhyStep {
+  /** Whose packets it is about, where both families are followed one after the other; absent when it holds for both. */
+  readonly family?: Family;
   /** Where on the path: `pod n1/a`, `node n1`, `underlay`, `node n2`. */
   readonly at: string;
   /** What happens there, for people. */

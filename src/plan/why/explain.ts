@@ -13,11 +13,13 @@ import { choosePair } from '../transports/choice.ts';
 import { planPeer } from '../transports/peer-plan.ts';
 import { type Self, selfOf } from '../transports/underlay.ts';
 import { type End, findEnd } from './ends.ts';
-import { policyLeg, type RulesQuestion } from './policy.ts';
+import { POLICIES, policyLeg, type RulesQuestion } from './policy.ts';
 import type { Traffic } from './traffic.ts';
 
 /** One place on the path of a packet, as the World says; the agent adds the rows' states and the kernel's own answers. */
 export interface PathStep {
+  /** Where both families are followed, one after the other; absent when it holds for both. */
+  readonly family?: Family;
   /** `pod default/a`, `node n1`, `underlay`, `outside`. */
   readonly at: string;
   readonly text: string;
@@ -65,17 +67,29 @@ export function explainPath(world: World, from: string, to: string, traffic?: Tr
     const text = `${source.title} and ${target.title} have no address family in common`;
     return { ...path, steps: [{ at: source.title, text }], reachable: 'no' };
   }
-  const verdicts = families.map((family) => {
+  const legs = families.map((family) => {
     const leg = follow(self, index, source, target, family);
-    return withPolicies(world, self, source, target, family, leg, traffic);
+    return { family, ...withPolicies(world, self, source, target, family, leg, traffic) };
   });
-  const answers = verdicts.map(({ reachable }) => reachable);
+  const answers = legs.map(({ reachable }) => reachable);
   const reachable =
     answers.find((answer) => answer === 'no') ?? answers.find((a) => a === 'unknown') ?? 'yes';
-  return { ...path, steps: verdicts.flatMap(({ steps }) => steps), reachable };
+  return { ...path, steps: oneAfterTheOther(legs), reachable };
 }
 
 type Leg = Pick<Path, 'steps' | 'reachable'>;
+
+/** What holds for both families is said once, behind them. */
+function oneAfterTheOther(legs: readonly (Leg & { readonly family: Family })[]): readonly PathStep[] {
+  const [first, second] = legs;
+  if (!first || !second) return first?.steps ?? [];
+  const isShared = ({ at, text }: PathStep) =>
+    at === POLICIES && legs.every(({ steps }) => steps.some((step) => step.at === at && step.text === text));
+  const apart = legs.flatMap(({ family, steps }) =>
+    steps.filter((step) => !isShared(step)).map((step) => ({ ...step, family })),
+  );
+  return [...apart, ...first.steps.filter(isShared)];
+}
 
 const addressOf = (end: End, family: Family): Ip | undefined => end.ips.find((ip) => familyOf(ip) === family);
 

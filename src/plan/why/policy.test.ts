@@ -114,6 +114,12 @@ test('without traffic there is a hint, where policies select an end', () => {
     hints(worldOf(CLOSED_TO_ALL_BUT_A))[0]?.text,
     'apply to ingress of default/b (NetworkPolicy default/p0): name the traffic for their verdict, as in tcp/80, udp/53 or icmp',
   );
+  const both = explainPath(worldOf(CLOSED_TO_ALL_BUT_A), 'a', 'b').steps;
+  assert.deepEqual(
+    both.map(({ family, at }) => (at === 'policies' ? `${family} ${at}` : family)),
+    ['ipv4', 'ipv4', 'ipv4', 'ipv6', 'ipv6', 'ipv6', 'undefined policies'],
+    'for both families once',
+  );
 });
 
 test('traffic is read, or refused with words', () => {

@@ -10,6 +10,9 @@ import type { End } from './ends.ts';
 import type { PathStep } from './explain.ts';
 import { protocolIn, type Traffic } from './traffic.ts';
 
+/** Where a step is that says which policies there are. */
+export const POLICIES = 'policies';
+
 /** What to ask this machine's own rules, to see whether they agree. */
 export interface RulesQuestion {
   readonly flow: Flow;
@@ -105,5 +108,5 @@ function hints({ world, from, to }: PolicyEnds): PathStep[] {
   ).flatMap(selecting);
   if (found.length === 0) return [];
   const text = `apply to ${found.join(' and ')}: name the traffic for their verdict, as in tcp/80, udp/53 or icmp`;
-  return [{ at: 'policies', text }];
+  return [{ at: POLICIES, text }];
 }
