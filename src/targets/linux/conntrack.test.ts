@@ -161,3 +161,18 @@ test('long looks rest three times as long as they took', async () => {
   const began = looks().map((look) => Number(look.split(' ')[0]));
   assert.ok(began.length >= 2 && began.length <= 4, `looked ${began.length} times in 6 s: ${began.join()}`);
 });
+
+test('looks that take some milliseconds take a fiftieth of the time, and are a second apart at most', async () => {
+  await start();
+  await pass(1_000);
+  looks();
+  slow = 10;
+  for (let i = 0; i < 600; i++) {
+    target.touch('everything');
+    await pass(10);
+  }
+  const began = looks().map((look) => Number(look.split(' ')[0]));
+  const apart = began.slice(1).map((at, i) => at - (began[i] ?? 0));
+  assert.ok(apart.length >= 4, began.join());
+  for (const ms of apart) assert.ok(ms >= 400 && ms <= 1_200, began.join());
+});

@@ -5,8 +5,14 @@ import type { Closer } from '../../reconcile/target.ts';
 /** Some addresses; those of all our pods; or whatever there is. */
 export type Touch = ReadonlySet<Ip> | 'pods' | 'everything';
 
-/** After a look, rest for this many times as long as it took: a full table must not keep a processor busy. */
-const REST = 3;
+/**
+ * After a look, rest for so many times as long as it took, up to a second, and for three times as long in any case. The kernel walks its table
+ * without a pause, 12 ms when it is empty, and the processor that does it does nothing else: changes of policy that come one after the
+ * other must not meet that in each of ten.
+ */
+const REST = 50;
+const LONG_REST_MS = 1_000;
+const LEAST_REST = 3;
 /** Everything of our pods is looked at once in so many milliseconds, though nothing touched it. */
 const ANYWAY_MS = 600_000;
 
@@ -62,7 +68,7 @@ export class Touched {
     } finally {
       this.#looking = false;
       const now = this.#clock.monotonic();
-      this.#restUntil = now + REST * (now - began);
+      this.#restUntil = now + restAfter(now - began);
       if (!isNothing(this.#what)) this.#tell();
     }
   }
@@ -76,6 +82,10 @@ export class Touched {
         this.#listener?.();
       });
   }
+}
+
+function restAfter(took: number): number {
+  return Math.max(LEAST_REST * took, Math.min(REST * took, LONG_REST_MS));
 }
 
 function isNothing(what: Touch): boolean {
