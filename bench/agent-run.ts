@@ -2,9 +2,11 @@
 import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import type { IncomingMessage } from 'node:http';
 import { Agent, request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { TLSSocket } from 'node:tls';
 import type { Written } from './api-process.ts';
 import { nodeName } from './cluster.ts';
 import { cpuSeconds } from './process-cost.ts';
@@ -23,6 +25,9 @@ export function underlay(): void {
   );
   ip(`addr add 198.18.0.2/15 dev ${LINK}`, `-6 addr add 2001:2::2/48 dev ${LINK} nodad`);
 }
+
+/** Requests after which the API server's code is no longer run for the first time. */
+const REHEARSALS = 100;
 
 /** One API server and the folder of one agent. */
 export class Stage {
@@ -43,6 +48,11 @@ export class Stage {
   /** Resolves when the API server serves. */
   async ready(): Promise<void> {
     [this.#server] = (await once(this.#api, 'message')) as [{ url: string; token: string }];
+  }
+
+  /** Asks for a change many times without making it: a real API server has served such requests before. */
+  async rehearse(method: string, path: string, payload = ''): Promise<void> {
+    for (let i = 0; i < REHEARSALS; i++) await this.call(method, `${path}?dryRun=All`, payload);
   }
 
   /** Starts an agent on node 0; returns its process id. In the command {kubeconfig} {node} {link} {dir} are filled in, and NODE_NAME is set. */
@@ -69,25 +79,30 @@ export class Stage {
     return readFileSync(join(this.dir, 'log'), 'utf8');
   }
 
-  call(method: string, path: string, payload = ''): Promise<void> {
+  async call(method: string, path: string, payload = ''): Promise<void> {
+    const send = await this.prepare(method, path, payload);
+    await send();
+  }
+
+  /** Resolves with what sends the request, at once and on a connection that is there; that resolves when it is answered. */
+  async prepare(method: string, path: string, payload = ''): Promise<() => Promise<void>> {
     const headers = {
       authorization: `Bearer ${this.#server?.token}`,
       'content-type': method === 'PATCH' ? 'application/merge-patch+json' : 'application/json',
       'content-length': Buffer.byteLength(payload),
     };
-    return new Promise((resolve, reject) => {
-      const options = { method, agent: this.#agent, headers };
-      const sent = request(`${this.#server?.url}${path}`, options, (response) => {
-        const pieces: Buffer[] = [];
-        response.on('data', (piece: Buffer) => pieces.push(piece));
-        response.once('end', () => {
-          if ((response.statusCode ?? 500) < 300) resolve();
-          else reject(new Error(`${method} ${path}: HTTP ${response.statusCode} ${Buffer.concat(pieces)}`));
-        });
-      });
-      sent.once('error', reject);
+    const sent = request(`${this.#server?.url}${path}`, { method, agent: this.#agent, headers });
+    const [socket] = (await once(sent, 'socket')) as [TLSSocket];
+    if (socket.connecting) await once(socket, 'secureConnect');
+    return async () => {
       sent.end(payload);
-    });
+      const [response] = (await once(sent, 'response')) as [IncomingMessage];
+      const pieces: Buffer[] = [];
+      response.on('data', (piece: Buffer) => pieces.push(piece));
+      await once(response, 'end');
+      if ((response.statusCode ?? 500) >= 300)
+        throw new Error(`${method} ${path}: HTTP ${response.statusCode} ${Buffer.concat(pieces)}`);
+    };
   }
 
   /** When the API server wrote each change of a kind since the last call, as `performance.now` of this process. */

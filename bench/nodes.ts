@@ -114,6 +114,8 @@ async function changes(
 ): Promise<{ latencies: number[]; done: number[] }> {
   const latencies: number[] = [];
   const done: number[] = [];
+  await stage.rehearse('POST', '/api/v1/nodes', JSON.stringify(nodeObject({ index: size })));
+  await stage.rehearse('DELETE', `/api/v1/nodes/${nodeName(1)}`);
   for (let i = 0; i < Number(values.changes); i++) {
     const index = 1 + ((i * 37) % (size - 1));
     const generation = 1 + Math.floor(i / (size - 1));
@@ -124,8 +126,9 @@ async function changes(
     // A change of its own, not the tail of the one before.
     await setTimeout(PAUSE_MS);
     const body = JSON.stringify(nodeObject({ index, generation }));
+    const send = await stage.prepare('POST', '/api/v1/nodes', body);
     const begun = performance.now();
-    await stage.call('POST', '/api/v1/nodes', body);
+    await send();
     await kernel.settled(wanted, true);
     const end = Math.max(...wanted.map((prefix) => kernel.podRoutes.get(prefix) ?? 0));
     latencies.push(end - begun);

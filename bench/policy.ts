@@ -170,14 +170,15 @@ async function measure({ command, families, patience }: Contender, size: number)
     const before = cpuSeconds(pid);
     const latencies = {} as Record<Change['kind'], Latency>;
     for (const change of CHANGES) {
+      await stage.rehearse(...change.request(0, true));
       await stage.written(change.plural);
       const [latency, done]: [number[], number[]] = [[], []];
       for (let i = 0; i < Number(values.changes); i++) {
         const [n, open] = [change.to(i >> 1), i % 2 === 0];
         await setTimeout(PAUSE_MS);
-        const request = change.request(i >> 1, open);
+        const send = await stage.prepare(...change.request(i >> 1, open));
         const asked = performance.now();
-        const answered = stage.call(...request);
+        const answered = send();
         const [flipped] = await Promise.all([
           verdicts.become(open, pairs(change.from, n), patience),
           answered,

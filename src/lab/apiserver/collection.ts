@@ -3,8 +3,11 @@ import type { Entry } from './store.ts';
 /** The entries of one storage, by key and in key order. The order is kept cheaply where it can be and mended when a list needs it. */
 export class Collection {
   readonly #entries = new Map<string, Entry>();
+  /** The keys, and those in `#gone`. */
   #order: string[] = [];
   #sorted = true;
+  /** Removed, and still in the order: it is not mended for each removal. */
+  readonly #gone = new Set<string>();
 
   get size(): number {
     return this.#entries.size;
@@ -18,7 +21,7 @@ export class Collection {
   put(entry: Entry): Entry | undefined {
     const before = this.#entries.get(entry.key);
     this.#entries.set(entry.key, entry);
-    if (!before) {
+    if (!before && !this.#gone.delete(entry.key)) {
       const last = this.#order[this.#order.length - 1];
       if (last !== undefined && last > entry.key) this.#sorted = false;
       this.#order.push(entry.key);
@@ -27,14 +30,12 @@ export class Collection {
   }
 
   remove(key: string): void {
-    if (!this.#entries.delete(key)) return;
-    this.#sort();
-    this.#order.splice(this.#position(key), 1);
+    if (this.#entries.delete(key)) this.#gone.add(key);
   }
 
   /** Entries in key order; a copy that later writes do not touch. */
   list(namespace: string): Entry[] {
-    this.#sort();
+    this.#mend();
     const found: Entry[] = [];
     const prefix = namespace === '' ? '' : `${namespace}/`;
     for (let i = this.#position(prefix); i < this.#order.length; i++) {
@@ -46,7 +47,9 @@ export class Collection {
     return found;
   }
 
-  #sort(): void {
+  #mend(): void {
+    if (this.#gone.size > 0) this.#order = this.#order.filter((key) => !this.#gone.has(key));
+    this.#gone.clear();
     if (!this.#sorted) this.#order.sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
     this.#sorted = true;
   }

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Admission, Context } from './admission/admission.ts';
 import { metadataFaults } from './admission/metadata.ts';
 import { clone, ensure, equal, type JsonObject, list, meta, parseObject, sub, text } from './json.ts';
-import { onlyTimesDiffer } from './patch/apply.ts';
+import { sameButTimes } from './patch/apply.ts';
 import { trackUpdate, type Writer } from './patch/managers.ts';
 import { apiVersion, type Resource, type Resources } from './resources.ts';
 import { struct } from './schema/notation.ts';
@@ -117,7 +117,7 @@ export class Lifecycle {
     if (part === 'main' && r.generation && specChanged(result, old)) {
       ensure(result, 'metadata').generation = Number(oldMeta.generation ?? 0) + 1;
     }
-    if (equal(result, old) || onlyTimesDiffer(result, old)) return old;
+    if (sameButTimes(result, old)) return old;
     if (options.dryRun) return result;
     if (this.#isReleased(result)) return this.#removeNow(r, entry, result);
     this.store.put(r, result);
@@ -250,7 +250,7 @@ export class Lifecycle {
     if (!r.status) return object;
     if (part === 'main') {
       const { status: _, ...rest } = object;
-      return old.status === undefined ? rest : { ...rest, status: clone(old.status) };
+      return old.status === undefined ? rest : { ...rest, status: old.status };
     }
     const { metadata, status } = object;
     const { status: _, ...rest } = old;

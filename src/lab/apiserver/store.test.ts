@@ -63,6 +63,30 @@ test('law: a list at any kept revision is what a list was at that revision', () 
   );
 });
 
+test('law: whatever came and went between two lists, the second has each key once and in order', () => {
+  const write = fc.record({ name: fc.constantFrom('1', '2', '3', '4'), remove: fc.boolean() });
+  fc.assert(
+    fc.property(fc.array(fc.array(write)), (turns) => {
+      const store = new Store(1000);
+      const wanted = new Set<string>();
+      for (const turn of turns) {
+        for (const { name, remove } of turn) {
+          const entry = store.get('things', `a/${name}`);
+          if (!remove) store.put(things, thing('a', name));
+          else if (entry) store.remove(things, entry);
+          if (remove) wanted.delete(name);
+          else wanted.add(name);
+        }
+        assert.deepEqual(
+          store.list('things', 'a').map((entry) => entry.name),
+          [...wanted].sort(),
+        );
+        assert.equal(store.count('things'), wanted.size);
+      }
+    }),
+  );
+});
+
 test('history: changes since a revision, until it is compacted', () => {
   const store = new Store(100);
   const { revision } = store.put(things, thing('a', 'x'));

@@ -96,14 +96,17 @@ export function podSpecFaults(spec: JsonObject, field: string): Cause[] {
 const immutable =
   'pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)';
 
+/** What of a pod's spec never changes. */
 function fixedPart(pod: JsonObject): JsonObject {
-  const spec = clone(sub(pod, 'spec'));
-  for (const container of [...objects(spec.containers), ...objects(spec.initContainers)])
-    delete container.image;
-  delete spec.activeDeadlineSeconds;
-  delete spec.tolerations;
-  delete spec.terminationGracePeriodSeconds;
-  return spec;
+  const {
+    activeDeadlineSeconds: _a,
+    tolerations: _t,
+    terminationGracePeriodSeconds: _g,
+    ...spec
+  } = sub(pod, 'spec');
+  const fixed = (containers: Json | undefined): Json[] =>
+    objects(containers).map(({ image: _, ...rest }) => rest);
+  return { ...spec, containers: fixed(spec.containers), initContainers: fixed(spec.initContainers) };
 }
 
 export const pods: Admission = {

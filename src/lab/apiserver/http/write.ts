@@ -55,7 +55,7 @@ export class Writes {
     const { resource: r, namespace, query } = request;
     const options = this.#options(request, 'CreateOptions', 'Update');
     const body = parseObjectBody(request.body, request.contentType, r.kind);
-    const { object, warnings } = this.#decode(r, body, query, request.body);
+    const { object, warnings } = this.#decode(r, body, query, { source: request.body, parsed: body });
     const stored = this.#stored(r);
     return {
       object: this.#lifecycle.create(stored, namespace, toStored(r, stored, object), options),
@@ -68,7 +68,7 @@ export class Writes {
     const { resource: r, name, namespace, query } = request;
     const options = this.#options(request, 'UpdateOptions', 'Update');
     const body = parseObjectBody(request.body, request.contentType, r.kind);
-    const { object, warnings } = this.#decode(r, body, query, request.body);
+    const { object, warnings } = this.#decode(r, body, query, { source: request.body, parsed: body });
     this.#checkName(object, name, namespace);
     const stored = this.#stored(r);
     const entry = this.#lifecycle.find(r, namespace, name);
@@ -98,7 +98,7 @@ export class Writes {
     }
     const entry = this.#lifecycle.find(r, namespace, name);
     const patched = change(fromStored(r, parseObject(entry.json)), patch, r);
-    const { object, warnings } = this.#decode(r, patched, query, request.body);
+    const { object, warnings } = this.#decode(r, patched, query, { source: request.body, parsed: patch });
     const metadata = ensure(object, 'metadata');
     if (text(metadata.name) !== name)
       throw badRequest('the name of the object does not match the name on the URL');
@@ -116,7 +116,7 @@ export class Writes {
     }
     const config = parseYaml(request.body) as Json;
     if (!isObject(config)) throw badRequest('error decoding YAML: not an object');
-    const { object, warnings } = this.#decode(r, config, query, request.body);
+    const { object, warnings } = this.#decode(r, config, query, { source: request.body, parsed: config });
     if (meta(config).managedFields !== undefined) throw badRequest('metadata.managedFields must be nil');
     this.#checkName(object, name, namespace);
     const key = namespace === '' ? name : `${namespace}/${name}`;
@@ -176,7 +176,7 @@ export class Writes {
     r: Resource,
     body: JsonObject,
     query: URLSearchParams,
-    source: string,
+    { source, parsed }: { readonly source: string; readonly parsed: Json },
   ): { object: JsonObject; warnings: string[] } {
     const version = apiVersion(r);
     const [kind, given] = [text(body.kind) || r.kind, text(body.apiVersion) || version];
@@ -191,7 +191,7 @@ export class Writes {
     // The status of these is not part of the notation's types for writing, and unknown to no one.
     const validation = query.get('fieldValidation') ?? '';
     if (validation === 'Ignore') return { object, warnings: [] };
-    const all = [...complaints, ...(source.startsWith('{') ? duplicateFields(source) : [])];
+    const all = [...complaints, ...(source.startsWith('{') ? duplicateFields(source, parsed) : [])];
     if (validation === 'Strict' && all.length > 0) {
       throw badRequest(
         `${r.kind} in version "${r.version}" cannot be handled as a ${r.kind}: strict decoding error: ${all.join(', ')}`,

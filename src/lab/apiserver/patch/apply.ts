@@ -1,4 +1,4 @@
-import { clone, equal, isObject, type Json, type JsonObject, meta } from '../json.ts';
+import { clone, equal, isObject, type Json, type JsonObject } from '../json.ts';
 import type { Struct } from '../schema/notation.ts';
 import { StatusError } from '../status.ts';
 import { type FieldSet, fieldsOf, mergeTyped, printPath, removeAt, valueAt } from './fields.ts';
@@ -111,13 +111,17 @@ function beforeFirstApply(live: JsonObject, type: Struct | undefined, writer: Wr
   };
 }
 
-/** True when two revisions differ in nothing but the times in `managedFields`. */
-export function onlyTimesDiffer(a: JsonObject, b: JsonObject): boolean {
-  const strip = (object: JsonObject): JsonObject => {
-    const copy = clone(object);
-    const managed = meta(copy).managedFields;
-    if (Array.isArray(managed)) for (const entry of managed) if (isObject(entry)) delete entry.time;
-    return copy;
-  };
-  return equal(strip(a), strip(b));
+/** True when two revisions are the same, the times in `managedFields` aside. */
+export function sameButTimes(a: JsonObject, b: JsonObject): boolean {
+  const { metadata: metaA, ...restA } = a;
+  const { metadata: metaB, ...restB } = b;
+  return equal(timeless(metaA), timeless(metaB)) && equal(restA, restB);
+}
+
+function timeless(metadata: Json | undefined): Json | undefined {
+  if (!isObject(metadata) || !Array.isArray(metadata.managedFields)) return metadata;
+  const managedFields = metadata.managedFields.map((entry) =>
+    isObject(entry) ? { ...entry, time: '' } : entry,
+  );
+  return { ...metadata, managedFields };
 }

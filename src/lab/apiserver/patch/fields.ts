@@ -42,35 +42,68 @@ const rootType = (type: Struct | undefined, key: string): Type | undefined =>
 const atomic = (type: Type | undefined): boolean =>
   type?.kind === 'map' ? type.atomic : type?.kind === 'any' || structOf(type)?.atomic === true;
 
+/** An object whose fields are owned one by one. */
+const divided = (value: Json | undefined, shape: Type | undefined): value is JsonObject =>
+  isObject(value) && Object.keys(value).length > 0 && !atomic(shape);
+
+/** Collects the fields below a path with their values; of items with the same key the first one counts. */
+function collect(value: Json, shape: Type | undefined, path: string, into: Map<string, Json>): void {
+  if (notOwned.has(path)) return;
+  if (divided(value, shape)) {
+    for (const [key, child] of Object.entries(value))
+      collect(child, fieldType(shape, structOf(shape), key), `${path}${joint}f:${key}`, into);
+  } else if (
+    Array.isArray(value) &&
+    value.length > 0 &&
+    shape?.kind === 'list' &&
+    shape.apply !== undefined
+  ) {
+    for (const item of value) {
+      const step =
+        shape.apply === 'set'
+          ? `v:${JSON.stringify(item)}`
+          : isObject(item)
+            ? keyStep(item, shape.apply)
+            : '';
+      const member = `${path}${joint}${step}`;
+      if (!into.has(member)) into.set(member, item);
+      if (isObject(item)) collect(item, shape.items, member, into);
+    }
+  } else if (!into.has(path)) into.set(path, value);
+}
+
 /** Every field that an object sets, without those that the server owns. */
 export function fieldsOf(object: JsonObject, type: Struct | undefined): FieldSet {
-  const found: FieldSet = new Set();
-  const walk = (value: Json, shape: Type | undefined, path: string): void => {
-    if (notOwned.has(path)) return;
-    if (isObject(value) && Object.keys(value).length > 0 && !atomic(shape)) {
-      for (const [key, child] of Object.entries(value)) {
-        walk(child, fieldType(shape, structOf(shape), key), `${path}${joint}f:${key}`);
-      }
-    } else if (
-      Array.isArray(value) &&
-      value.length > 0 &&
-      shape?.kind === 'list' &&
-      shape.apply !== undefined
-    ) {
-      for (const item of value) {
-        const step =
-          shape.apply === 'set'
-            ? `v:${JSON.stringify(item)}`
-            : isObject(item)
-              ? keyStep(item, shape.apply)
-              : '';
-        found.add(`${path}${joint}${step}`);
-        if (isObject(item)) walk(item, shape.items, `${path}${joint}${step}`);
-      }
-    } else found.add(path);
+  const found = new Map<string, Json>();
+  for (const [key, value] of Object.entries(object)) collect(value, rootType(type, key), `f:${key}`, found);
+  return new Set(found.keys());
+}
+
+/** The fields in which two revisions differ: `changed` came or have another value, `gone` went. Costs what differs. */
+export function fieldChanges(
+  old: JsonObject,
+  now: JsonObject,
+  type: Struct | undefined,
+): { changed: FieldSet; gone: FieldSet } {
+  const [before, after] = [new Map<string, Json>(), new Map<string, Json>()];
+  const compare = (a: Json | undefined, b: Json | undefined, shape: Type | undefined, path: string): void => {
+    if (notOwned.has(path) || equal(a, b)) return;
+    if (divided(a, shape) && divided(b, shape)) {
+      for (const key of Object.keys({ ...a, ...b }))
+        compare(a[key], b[key], fieldType(shape, structOf(shape), key), `${path}${joint}f:${key}`);
+      return;
+    }
+    if (a !== undefined) collect(a, shape, path, before);
+    if (b !== undefined) collect(b, shape, path, after);
   };
-  for (const [key, value] of Object.entries(object)) walk(value, rootType(type, key), `f:${key}`);
-  return found;
+  for (const key of Object.keys({ ...old, ...now }))
+    compare(old[key], now[key], rootType(type, key), `f:${key}`);
+  // A list item is "changed" as a whole only when it is new.
+  const changed = [...after].filter(
+    ([path, value]) => !before.has(path) || (!isObject(value) && !equal(value, before.get(path))),
+  );
+  const gone = [...before.keys()].filter((path) => !after.has(path));
+  return { changed: new Set(changed.map(([path]) => path)), gone: new Set(gone) };
 }
 
 /** The value that a path leads to, or undefined. */
@@ -174,6 +207,16 @@ export function toFieldsV1(fields: FieldSet): JsonObject {
     return Object.fromEntries(keys.map((key) => [key, key === '.' ? {} : tidy(node[key] as JsonObject)]));
   };
   return tidy(root);
+}
+
+/** Whether a tree in the `fieldsV1` form names a field itself. */
+export function inFieldsV1(tree: JsonObject, path: string): boolean {
+  let node: Json | undefined = tree;
+  for (const step of steps(path)) {
+    node = node[step];
+    if (!isObject(node)) return false;
+  }
+  return '.' in node || Object.keys(node).length === 0;
 }
 
 export function fromFieldsV1(tree: JsonObject): FieldSet {

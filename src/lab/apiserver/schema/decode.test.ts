@@ -32,13 +32,14 @@ test('a value of the wrong type names its field', () => {
 });
 
 test('duplicate keys, at any depth, not in strings', () => {
-  assert.deepEqual(duplicateFields('{"a":1,"b":{"c":[{"d":1},{"d":1,"d":2}]},"a":"x\\":{"}'), [
+  const duplicates = (source: string) => duplicateFields(source, JSON.parse(source));
+  assert.deepEqual(duplicates('{"a":1,"b":{"c":[{"d":1},{"d":1,"d":2}]},"a":"x\\":{"}'), [
     'duplicate field "b.c[1].d"',
     'duplicate field "a"',
   ]);
-  assert.deepEqual(duplicateFields('{"a":"b","c":"a","d":{"a":1},"e":{"a":1}}'), []);
-  assert.deepEqual(duplicateFields('{"a":":b","c":1,"c":2}'), ['duplicate field "c"']);
-  assert.deepEqual(duplicateFields('{"a":"{\\"x\\":1}","b":1,"b":2}'), ['duplicate field "b"']);
-  assert.deepEqual(duplicateFields('{"a\\\\":1,"b":1,"b":":"}'), ['duplicate field "b"']);
-  assert.deepEqual(duplicateFields('{"a" :1,"b":{"a":":"},"a":2}'), ['duplicate field "a"']);
+  assert.deepEqual(duplicates('{"a":"b","c":"a","d":{"a":1},"e":{"a":1}}'), []);
+  assert.deepEqual(duplicates('{"a":":b","c":1,"c":2}'), ['duplicate field "c"']);
+  assert.deepEqual(duplicates('{"a":"{\\"x\\":1}","b":1,"b":2}'), ['duplicate field "b"']);
+  assert.deepEqual(duplicates('{"a\\\\":1,"b":1,"b":":"}'), ['duplicate field "b"']);
+  assert.deepEqual(duplicates('{"a" :1,"b":{"a":":"},"a":2}'), ['duplicate field "a"']);
 });
