@@ -206,7 +206,7 @@ export class Lab {
   }
 
   /** Waits until nodes are Ready and pods run. */
-  async settled(timeout = 20_000): Promise<void> {
+  async settled(timeout = 60_000): Promise<void> {
     await eventually(async () => {
       const waiting = await this.call<string>('waiting');
       if (waiting !== '') throw new Error(`waiting for ${waiting}`);
@@ -261,7 +261,7 @@ export class LabStream {
 }
 
 /** Tries until `check` no longer throws; throws its last error when the time is over. */
-export async function eventually<T>(check: () => T | Promise<T>, timeout = 10_000): Promise<T> {
+export async function eventually<T>(check: () => T | Promise<T>, timeout = 30_000): Promise<T> {
   const deadline = performance.now() + timeout;
   for (;;) {
     try {

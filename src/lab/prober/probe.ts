@@ -18,6 +18,7 @@ import {
 } from '../sockets/address.ts';
 import type { NetNs } from '../sockets/netns.ts';
 import { echoAnswer, echoRequest, icmpProtocol } from './icmp.ts';
+import { patience } from './patience.ts';
 import { expectInit, forgetInit, initPacket } from './sctp.ts';
 import type { Answer, ProbeProtocol } from './types.ts';
 
@@ -57,7 +58,7 @@ class Attempt {
   readonly #id = nextId();
   #fd = -1;
   #poll: PollHandle | undefined;
-  #timer: NodeJS.Timeout | undefined;
+  #calm: (() => void) | undefined;
   #tag: number | undefined;
 
   constructor(ns: NetNs, target: Target, resolve: (answer: Answer) => void) {
@@ -68,10 +69,8 @@ class Attempt {
   }
 
   start(): void {
-    // Answers that wait in their sockets while this process is busy are read before time is up.
-    this.#timer = setTimeout(
-      () => setImmediate(() => this.#done({ verdict: 'dropped', source: '', reason: 'no answer' })),
-      this.#target.timeout ?? DEFAULT_TIMEOUT,
+    this.#calm = patience(this.#target.timeout ?? DEFAULT_TIMEOUT, () =>
+      this.#done({ verdict: 'dropped', source: '', reason: 'no answer' }),
     );
     this.#guarded(() => {
       const { protocol } = this.#target;
@@ -182,9 +181,9 @@ class Attempt {
   }
 
   #done(answer: Answer): void {
-    if (!this.#timer) return;
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    if (!this.#calm) return;
+    this.#calm();
+    this.#calm = undefined;
     if (this.#tag !== undefined) forgetInit(this.#tag);
     if (this.#poll) this.#addon.pollStop(this.#poll);
     if (this.#fd >= 0) this.#addon.close(this.#fd);

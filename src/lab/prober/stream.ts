@@ -32,6 +32,7 @@ export interface StreamOptions {
 interface Sent {
   readonly path: StreamPath;
   readonly at: number;
+  readonly tick: number;
 }
 
 const TICK = 5;
@@ -52,6 +53,7 @@ export class Stream {
   #received = 0;
   #lost = 0;
   #began = 0;
+  #ticks = 0;
   #stopped = false;
   #ticker: NodeJS.Timeout | undefined;
 
@@ -90,10 +92,12 @@ export class Stream {
 
   #tick(): void {
     const now = performance.now();
+    this.#ticks++;
     const due = Math.min(Math.floor(((now - this.#began) * this.#options.rate) / 1000), this.#options.count);
     while (!this.#stopped && this.#sent < due) this.#send(now);
+    // Counted in ticks: while the machine gave this process no time, answers waited to be read.
     for (const [id, sent] of this.#pending) {
-      if (now - sent.at < this.#options.timeout) break;
+      if (this.#ticks - sent.tick < this.#options.timeout / TICK) break;
       this.#pending.delete(id);
       this.#lose(sent);
     }
@@ -108,7 +112,7 @@ export class Stream {
       return;
     }
     this.#sent++;
-    const sent = { path, at: now };
+    const sent = { path, at: now, tick: this.#ticks };
     this.#pending.set(this.#sent, sent);
     this.#lane(path).send(this.#sent, path);
   }

@@ -16,7 +16,7 @@ export interface ProbeRequest {
   readonly port: number;
   /** Bytes of UDP or ICMP payload, sent with "do not fragment". */
   readonly size?: number;
-  /** Milliseconds until "dropped"; default 1,000. */
+  /** Milliseconds until "dropped", in which the prober ran; default 1,000. */
   readonly timeout?: number;
 }
 
@@ -48,7 +48,7 @@ export interface StreamRequest {
   readonly rate: number;
   /** Ends after this many; absent = until stopped. */
   readonly count?: number;
-  /** Milliseconds without an answer that make a probe lost; default 1,000. */
+  /** Milliseconds without an answer, in which the prober ran, that make a probe lost; default 1,000. */
   readonly timeout?: number;
 }
 

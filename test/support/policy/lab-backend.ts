@@ -25,11 +25,11 @@ const WAIT = { first: { allowed: 400, denied: 250 }, again: { allowed: 3000, den
 
 /**
  * A question that happens to have the port of an old one's is a new connection in the eyes of the tables, which say nothing about established
- * ones; so UDP is soon forgotten.
+ * ones; so UDP is soon forgotten, but not before an answer that is late on a busy machine: it would be a new connection, too.
  */
 const FORGETFUL = {
-  'net/netfilter/nf_conntrack_udp_timeout': '1',
-  'net/netfilter/nf_conntrack_udp_timeout_stream': '1',
+  'net/netfilter/nf_conntrack_udp_timeout': '10',
+  'net/netfilter/nf_conntrack_udp_timeout_stream': '10',
 };
 
 const PODS = '/api/v1/pods';
