@@ -3,9 +3,10 @@ import { describe } from '../model/errors.ts';
 import { familyOf } from '../model/net/ip.ts';
 import type { Row } from '../model/rows/row.ts';
 import type { World } from '../model/world.ts';
-import { type NftTableView, type Packet, tableView, walkPacket } from '../plan/nft/walk/packets.ts';
+import type { Packet } from '../plan/nft/walk/packet.ts';
+import { type NftTableView, tableView, walkPacket } from '../plan/nft/walk/packets.ts';
 import { baseChain } from '../plan/policy/render/names.ts';
-import type { RulesQuestion } from '../plan/why/policy.ts';
+import type { RulesQuestion } from '../plan/why/path.ts';
 import type { NetlinkTransport } from '../targets/linux/netlink/transport.ts';
 import { nftTarget } from '../targets/linux/nft.ts';
 

@@ -3,12 +3,8 @@ import type { Config } from '../../src/model/cluster/config.ts';
 import { cidr } from '../../src/model/net/cidr.ts';
 import { FAMILIES, type Family } from '../../src/model/net/ip.ts';
 import type { Row } from '../../src/model/rows/row.ts';
-import {
-  type NftTableView,
-  type PacketHook,
-  type Passage,
-  walkPacket,
-} from '../../src/plan/nft/walk/packets.ts';
+import type { PacketHook } from '../../src/plan/nft/walk/packet.ts';
+import { type NftTableView, type Passage, walkPacket } from '../../src/plan/nft/walk/packets.ts';
 import { blocksOf } from '../../src/plan/policy/compile/blocks.ts';
 import type { BlockSet, CompiledPolicy, LocalPod, Selection, Tier } from '../../src/plan/policy/compiled.ts';
 import {

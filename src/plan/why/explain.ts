@@ -2,48 +2,18 @@ import type { Node } from '../../model/cluster/node.ts';
 import { contains, nthAddress } from '../../model/net/cidr.ts';
 import { FAMILIES, type Family, familyOf, type Ip } from '../../model/net/ip.ts';
 import { nftChainKey } from '../../model/rows/nft.ts';
-import type { NextHop } from '../../model/rows/route.ts';
 import type { RowRef } from '../../model/rows/row.ts';
 import type { World } from '../../model/world.ts';
 import { MASQUERADE_CHAIN } from '../egress/names.ts';
 import { masquerades } from '../egress/planner.ts';
 import { type NodeIndex, nodeIndex } from '../nodes/node-index.ts';
-import type { Verdict } from '../policy/flow.ts';
 import { choosePair } from '../transports/choice.ts';
 import { planPeer } from '../transports/peer-plan.ts';
 import { type Self, selfOf } from '../transports/underlay.ts';
 import { type End, findEnd } from './ends.ts';
-import { POLICIES, policyLeg, type RulesQuestion } from './policy.ts';
+import { type Path, type PathStep, POLICIES } from './path.ts';
+import { policyLeg } from './policy.ts';
 import type { Traffic } from './traffic.ts';
-
-/** One place on the path of a packet, as the World says; the agent adds the rows' states and the kernel's own answers. */
-export interface PathStep {
-  /** Where both families are followed, one after the other; absent when it holds for both. */
-  readonly family?: Family;
-  /** `pod default/a`, `node n1`, `underlay`, `outside`. */
-  readonly at: string;
-  readonly text: string;
-  /** The row that makes it so. */
-  readonly row?: RowRef;
-  /** What to ask this machine's kernel, to see whether it agrees. */
-  readonly lookup?: {
-    readonly from: Ip | undefined;
-    readonly to: Ip;
-    /** Next hops of the row: the kernel should answer one of them. */
-    readonly through?: readonly NextHop[];
-  };
-  /** What policies say here, and what to ask this machine's rules. */
-  readonly policy?: Omit<Verdict, 'pod' | 'text'>;
-  readonly rules?: RulesQuestion;
-}
-
-export interface Path {
-  readonly from: string;
-  readonly to: string;
-  readonly steps: readonly PathStep[];
-  /** `unknown` where another node decides, or nobody knows who has the address. */
-  readonly reachable: 'yes' | 'no' | 'unknown';
-}
 
 /**
  * The way of a packet between two ends, each a pod (`namespace/name`, or a name that only one pod has), a node's name, or an

@@ -7,21 +7,8 @@ import { selectedFor } from '../policy/decide/selected.ts';
 import { namesText, protocolText } from '../policy/decide/text.ts';
 import type { Flow, Verdict } from '../policy/flow.ts';
 import type { End } from './ends.ts';
-import type { PathStep } from './explain.ts';
+import { type PathStep, POLICIES, type RulesQuestion } from './path.ts';
 import { protocolIn, type Traffic } from './traffic.ts';
-
-/** Where a step is that says which policies there are. */
-export const POLICIES = 'policies';
-
-/** What to ask this machine's own rules, to see whether they agree. */
-export interface RulesQuestion {
-  readonly flow: Flow;
-  readonly direction: Direction;
-  /** The hook that such a packet crosses here. */
-  readonly hook: 'forward' | 'output' | 'input';
-  /** What the policies say. */
-  readonly allowed: boolean;
-}
 
 export interface PolicyLeg {
   readonly egress: readonly PathStep[];

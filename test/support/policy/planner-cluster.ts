@@ -8,13 +8,8 @@ import type { Row } from '../../../src/model/rows/row.ts';
 import type { SourceName, World } from '../../../src/model/world.ts';
 import type { WorldStore } from '../../../src/model/world-store.ts';
 import { PlanEngine, planOnce } from '../../../src/plan/engine.ts';
-import {
-  type NftTableView,
-  type PacketHook,
-  type Packet as RowsPacket,
-  tableView,
-  walkPacket,
-} from '../../../src/plan/nft/walk/packets.ts';
+import type { PacketHook, Packet as RowsPacket } from '../../../src/plan/nft/walk/packet.ts';
+import { type NftTableView, tableView, walkPacket } from '../../../src/plan/nft/walk/packets.ts';
 import { policyPlanner } from '../../../src/plan/policy/planner.ts';
 import { clusterNetworkPolicies } from '../../../src/sources/kube/clusternetworkpolicies.ts';
 import { Interner } from '../../../src/sources/kube/interner.ts';

@@ -1,6 +1,6 @@
 /** Headers of a packet, as far as rules look into them. */
 import { ipBytes } from '../../../model/net/ip.ts';
-import type { Packet } from './packets.ts';
+import type { Packet } from './packet.ts';
 
 const PROTOCOLS = { tcp: 6, udp: 17, sctp: 132, icmp: 1, icmpv6: 58 } as const;
 const ECHO_REQUEST = { icmp: 8, icmpv6: 128 } as const;

@@ -3,7 +3,7 @@ import { type Ip, ipBytes } from '../../../model/net/ip.ts';
 import type { NftCompare, NftExpr, NftVerdict } from '../../../model/rows/nft.ts';
 import { fromHex } from '../../../model/rows/nft-values.ts';
 import { networkHeader, protocolNumber, transportHeader } from './bytes.ts';
-import type { Packet } from './packets.ts';
+import type { Packet } from './packet.ts';
 import type { Registers } from './registers.ts';
 import { type SetView, verdictOf } from './sets.ts';
 

@@ -11,7 +11,8 @@ import {
   nftChainKey,
 } from '../../../model/rows/nft.ts';
 import type { Row } from '../../../model/rows/row.ts';
-import { type Packet, tableView, walkPacket } from './packets.ts';
+import type { Packet } from './packet.ts';
+import { tableView, walkPacket } from './packets.ts';
 
 const packet: Packet = {
   hook: 'forward',

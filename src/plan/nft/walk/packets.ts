@@ -3,40 +3,12 @@
  * expression that is not known here throws, so that no test believes a rule which nobody evaluated.
  */
 import { FairleadError } from '../../../model/errors.ts';
-import type { Ip } from '../../../model/net/ip.ts';
 import type { NftBody, NftChain, NftRule, NftVerdict } from '../../../model/rows/nft.ts';
 import type { Row } from '../../../model/rows/row.ts';
 import { evaluate, type Step } from './expressions.ts';
+import type { Packet, PacketHook } from './packet.ts';
 import { Registers } from './registers.ts';
 import { lookupTable, type SetView } from './sets.ts';
-
-/** The filter hook that a packet crosses on one machine: routed or bridged through it, sent by it (or by IPVS on it), delivered to it. */
-export type PacketHook = 'forward' | 'output' | 'input';
-
-export interface Packet {
-  readonly hook: PacketHook;
-  readonly from: Ip;
-  readonly to: Ip;
-  /** A name or the IANA number. */
-  readonly protocol: 'tcp' | 'udp' | 'sctp' | 'icmp' | 'icmpv6' | number;
-  /** Default 40000, for protocols with ports. */
-  readonly sport?: number;
-  readonly dport?: number;
-  /** Type of an ICMP or ICMPv6 message; default echo request. */
-  readonly icmpType?: number;
-  /** What connection tracking says; default `new`. */
-  readonly state?: 'new' | 'established' | 'related' | 'invalid' | 'untracked';
-  readonly direction?: 'original' | 'reply';
-  /** The destination before it was translated. */
-  readonly original?: { readonly to: Ip; readonly dport?: number };
-  /** Flags of TCP; default SYN of a new connection, ACK otherwise. */
-  readonly tcpFlags?: number;
-  /** This machine's own addresses: what `fib` calls local. */
-  readonly local?: readonly string[];
-  readonly iif?: string;
-  readonly oif?: string;
-  readonly mark?: number;
-}
 
 /** What became of it. */
 export interface Passage {

@@ -6,7 +6,8 @@ import type { Direction, PolicyProtocol } from '../../../model/cluster/policy.ts
 import { cidr, contains } from '../../../model/net/cidr.ts';
 import type { Ip } from '../../../model/net/ip.ts';
 import type { Row } from '../../../model/rows/row.ts';
-import { type Packet, tableView, walkPacket } from '../../nft/walk/packets.ts';
+import type { Packet } from '../../nft/walk/packet.ts';
+import { tableView, walkPacket } from '../../nft/walk/packets.ts';
 import { blocksOf } from '../compile/blocks.ts';
 import type {
   CompiledPeer,
