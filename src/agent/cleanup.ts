@@ -18,6 +18,7 @@ import { systemClock } from './clock.ts';
 import { clientFor } from './cluster.ts';
 import { type AgentInput, configInput } from './input.ts';
 import { Loop } from './loop.ts';
+import { GUARDED_FILE } from './lost-rules.ts';
 import { clusterTarget, type Kernel, machineTargets, openKernel } from './parts.ts';
 
 export interface CleanupReport {
@@ -121,7 +122,8 @@ export class Cleanup {
   /** The journal has nothing left to say, and a killed agent's socket is only litter. A folder with other files in it stays. */
   #removeState(): void {
     const dir = this.#found.stateDir;
-    for (const name of [AGENT_SOCKET, 'sysctls.json', BIRTHS_FILE]) rmSync(join(dir, name), { force: true });
+    for (const name of [AGENT_SOCKET, 'sysctls.json', BIRTHS_FILE, GUARDED_FILE])
+      rmSync(join(dir, name), { force: true });
     try {
       rmdirSync(dir);
     } catch {

@@ -153,6 +153,11 @@ export class Loop {
     return this.#reconciler.driftCounts();
   }
 
+  /** What a target had when it was last read; `undefined` while that is not known. */
+  found(target: TargetName): ReadonlyMap<string, unknown> | undefined {
+    return this.#reconciler.found(target);
+  }
+
   /** What would be done to the machine now, or under another configuration; nothing is done. Works without `start`, too. */
   planned(config?: Config): Promise<readonly PlannedChange[]> {
     const { planners, store } = this.#options;

@@ -26,6 +26,7 @@ import { type AgentInput, configInput } from './input.ts';
 import { createLog, type Log } from './log.ts';
 import { Loop } from './loop.ts';
 import { loopHooks, stateLog } from './loop-hooks.ts';
+import { GUARDED_FILE, LostRulesWatch } from './lost-rules.ts';
 import { giveBackMemory } from './memory.ts';
 import { agentMetrics } from './metrics/agent.ts';
 import { processMetrics } from './metrics/process.ts';
@@ -94,6 +95,14 @@ export async function runAgent(input: AgentInput): Promise<number> {
     tell: (problems) => own.set('births', problems),
   });
   births.load();
+  const lostRules = new LostRulesWatch({
+    sink: store,
+    world,
+    file: join(values.stateDir, GUARDED_FILE),
+    boot: bootId(),
+    tell: (problems) => own.set('guarded', problems),
+  });
+  lostRules.load();
 
   const registry = new Registry();
   processMetrics(registry, started);
@@ -136,6 +145,7 @@ export async function runAgent(input: AgentInput): Promise<number> {
   });
   loop.onChange(changed.emit);
   loop.onChange(() => births.review());
+  loop.onChange(() => lostRules.review(loop.found('nft')));
   loop.onChange(() => own.set('refused', refusedPolicies(loop.failed('nft'))));
   loop.start();
   giveBackMemory(loop.converged, clock);

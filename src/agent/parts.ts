@@ -5,6 +5,7 @@ import { egressPlanner } from '../plan/egress/planner.ts';
 import { framesPlanner } from '../plan/frames/planner.ts';
 import { nodePlanner } from '../plan/node/planner.ts';
 import type { Planner } from '../plan/planner.ts';
+import { lostRulesPlanner } from '../plan/policy/lost-rules.ts';
 import { policyPlanner } from '../plan/policy/planner.ts';
 import { transportsPlanner } from '../plan/transports/planner.ts';
 import type { Target } from '../reconcile/target.ts';
@@ -31,6 +32,7 @@ export const PLANNERS: readonly Planner[] = [
   egressPlanner,
   nodePlanner,
   policyPlanner,
+  lostRulesPlanner,
   framesPlanner,
 ];
 

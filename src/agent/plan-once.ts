@@ -39,6 +39,7 @@ export async function planOnce(input: AgentInput): Promise<readonly PlannedChang
 
   const file = join(values.stateDir, BIRTHS_FILE);
   new Births({ sink: store, world: store.world, clock, file, boot: bootId(), tell: () => {} }).load();
+  store.ready('lostRules');
   const kernel = openKernel();
   const client = clientFor(values, clock);
   const sink = watchOwnNode(peers, store.world, values.node ?? '', () => {});

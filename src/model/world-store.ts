@@ -14,6 +14,7 @@ const SOURCES: { readonly [S in SourceName]: true } = {
   namespaces: true,
   peers: true,
   births: true,
+  lostRules: true,
   networkPolicies: true,
   clusterNetworkPolicies: true,
 };

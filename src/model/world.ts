@@ -1,6 +1,7 @@
 import type { Birth } from './cluster/birth.ts';
 import type { Config } from './cluster/config.ts';
 import type { BridgePort, ForeignCni, HostLink, KernelFacts } from './cluster/host.ts';
+import type { LostRules } from './cluster/lost-rules.ts';
 import type { Namespace } from './cluster/namespace.ts';
 import type { Node } from './cluster/node.ts';
 import type { Pod } from './cluster/pod.ts';
@@ -10,7 +11,8 @@ import type { ClusterNetworkPolicy, NetworkPolicy } from './cluster/policy.ts';
  * Everything that we know, by source. Adding a source = one line here and one file in `sources/`.
  *
  * `config` holds one object under the key `config`, `kernel` one under `kernel`; `links` and `ports` are keyed by link name, `cni` by path,
- * `nodes`, `namespaces` and `clusterNetworkPolicies` by name, `pods`, `peers` and `networkPolicies` by `namespace/name`, `births` by container ID.
+ * `nodes`, `namespaces` and `clusterNetworkPolicies` by name, `pods`, `peers` and `networkPolicies` by `namespace/name`, `births` by container ID;
+ * `lostRules` holds nothing, or one object under the key `policy`.
  *
  * `pods` are this node's own. `peers` are those of all other nodes, and those of no node yet; they are followed only while a policy exists,
  * and the table is empty and ready while none does.
@@ -26,6 +28,7 @@ export interface WorldTables {
   namespaces: Namespace;
   peers: Pod;
   births: Birth;
+  lostRules: LostRules;
   networkPolicies: NetworkPolicy;
   clusterNetworkPolicies: ClusterNetworkPolicy;
 }
