@@ -28,6 +28,34 @@ test('a refused policy is named, with the words of the kernel and what to do; ot
   );
 });
 
+test('a kernel without an expression: which options it needs, and what holds meanwhile', () => {
+  const problems = refusedPolicies([
+    row('chain policy-forward-egress', 'policy on egress'),
+    row('chain policy-denied-ingress', 'ingress that no NetworkPolicy allows'),
+    {
+      ...row('chain policy-output-egress', 'policy on egress'),
+      message: 'no buffer space available (ENOBUFS)',
+    },
+  ]);
+  assert.deepEqual(
+    problems.map(({ message, hint = '' }) => [/; (.*) meanwhile$/.exec(message)?.[1], hint.split('; ')[0]]),
+    [
+      [
+        "answers and the node's own traffic are judged like first packets",
+        'this kernel may lack CONFIG_NFT_CT, CONFIG_NFT_FIB_INET',
+      ],
+      [
+        'what comes there is dropped without a word',
+        'this kernel may lack CONFIG_NFT_LOG, CONFIG_NFT_LIMIT, CONFIG_NFT_REJECT_INET',
+      ],
+      [
+        "answers and the node's own traffic are judged like first packets",
+        'its log (dmesg) tells of missing modules and memory',
+      ],
+    ],
+  );
+});
+
 test('very many are one line more', () => {
   const rows = Array.from({ length: 200 }, (_, i) =>
     row(`chain policy/x/${i}/ingress`, `NetworkPolicy x/${i}`),
