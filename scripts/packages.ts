@@ -18,6 +18,8 @@ const PROOF: Readonly<Record<string, readonly string[]>> = {
   bc: ['/usr/bin/bc'],
   'xz-utils': ['/usr/bin/xz'],
   'linux-source-6.12': ['/usr/src/linux-source-6.12.tar.xz'],
+  containerd: ['/usr/bin/containerd'],
+  runc: ['/usr/sbin/runc', '/usr/bin/runc'],
   ipvsadm: ['/usr/sbin/ipvsadm', '/sbin/ipvsadm'],
 };
 
@@ -25,6 +27,7 @@ export const LAB_PACKAGES = ['iproute2', 'nftables', 'util-linux', 'containernet
 export const TEST_PACKAGES = [...LAB_PACKAGES, 'conntrack'] as const;
 /** What the tests of the vm tier use; its kernel needs more, and only while it is built (vm.ts). */
 export const VM_PACKAGES = ['ipvsadm'] as const;
+export const INTEROP_PACKAGES = ['containerd', 'runc'] as const;
 
 /** Returns the packages that are still missing afterwards: empty = all there. Prints what it does. */
 export function ensurePackages(names: readonly string[]): readonly string[] {

@@ -7,7 +7,7 @@ import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { kubeBinary } from './kube.ts';
-import { ensurePackages, TEST_PACKAGES, VM_PACKAGES } from './packages.ts';
+import { ensurePackages, INTEROP_PACKAGES, TEST_PACKAGES, VM_PACKAGES } from './packages.ts';
 import { vmKernel } from './vm.ts';
 import { boot } from './vm-boot.ts';
 
@@ -45,6 +45,13 @@ const TIERS: readonly Tier[] = [
     parallel: 1,
     forceExit: true,
     prepare: realServer,
+  },
+  {
+    name: 'interop',
+    files: 'test/interop/*.test.ts',
+    parallel: 1,
+    forceExit: true,
+    prepare: containerRuntime,
   },
   {
     name: 'vm',
@@ -158,6 +165,12 @@ function run(command: readonly string[], env: NodeJS.ProcessEnv): Promise<number
 function realServer(): { env: Record<string, string> } | { missing: string } {
   const kube = kubeBinary();
   return 'missing' in kube ? kube : { env: { FAIRLEAD_KUBE: kube.path } };
+}
+
+function containerRuntime(): Ready | { missing: string } {
+  if (process.getuid?.() !== 0) return { missing: 'an ordinary user cannot run containerd; as root it runs' };
+  const absent = ensurePackages(INTEROP_PACKAGES);
+  return absent.length > 0 ? { missing: `the Debian packages ${absent.join(', ')}` } : { env: {} };
 }
 
 function virtualMachine(): Ready | { missing: string } {

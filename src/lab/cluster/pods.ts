@@ -66,7 +66,8 @@ export class Pods {
     const node = pod.spec.nodeName === undefined ? undefined : this.#nodes.get(pod.spec.nodeName);
     const finished = pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed';
     if (worker && finished) void this.#end(uid, worker, { tell: false });
-    if (worker || !node || finished) return;
+    // A pod that names a runtime is left to whoever brought that runtime.
+    if (worker || !node || finished || pod.spec.runtimeClassName !== undefined) return;
     this.#workers.set(uid, new PodWorker(this.#api, node, pod, this.#endings.get(podKey(pod))));
   }
 
