@@ -21,7 +21,10 @@ export interface Forged {
   readonly wire: { readonly head: string } | { readonly node: string };
 }
 
-type Sent = Forged | { readonly raw: string } | { readonly icmpv6: number; readonly to: string };
+type Sent =
+  | Forged
+  | { readonly raw: string }
+  | { readonly icmpv6: number; readonly to: string; readonly about: string };
 
 const ETHERTYPES: Readonly<Record<Family, string>> = { ipv4: '0800', ipv6: '86dd' };
 const UDP = 17;
@@ -102,13 +105,14 @@ function toTunnel(bytes: Buffer, node: string): Promise<void> {
   );
 }
 
-/** A message with the type of those that neighbours tell each other, and with the hop limit that they have. */
-function toFar(type: number, to: string): void {
+/** A message with the type of those that neighbours tell each other, about that address, and with the hop limit that they have. */
+function toFar(type: number, to: string, about: string): void {
   const addon = socketAddon();
   const fd = addon.socket(AF_INET6, SOCK_RAW, IPPROTO_ICMPV6);
   addon.setsockopt(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, int(255));
   const message = Buffer.alloc(24);
   message[0] = type;
+  message.set(ipBytes(about), 8);
   addon.send(fd, message, 0, message.length, 0, sockaddr(to, 0));
   addon.close(fd);
 }
@@ -116,7 +120,7 @@ function toFar(type: number, to: string): void {
 if (import.meta.main) {
   for (const forged of JSON.parse(process.argv[2] ?? '[]') as Sent[]) {
     if ('raw' in forged) toWire(Buffer.from(forged.raw, 'hex'));
-    else if ('icmpv6' in forged) toFar(forged.icmpv6, forged.to);
+    else if ('icmpv6' in forged) toFar(forged.icmpv6, forged.to, forged.about);
     else if ('head' in forged.wire) toWire(frame(forged));
     else await toTunnel(frame(forged), forged.wire.node);
   }
