@@ -124,15 +124,21 @@ export class LabBackend implements Backend {
     else if (change.before) await this.lab.api.delete(pathOf(change.before));
   }
 
-  /** Asks until everything is as it must be, then everything once more. */
+  /**
+   * Asks until everything is as it must be, and is so when everything is asked once more. Nodes follow a change one after the other: what one of
+   * them denied by the old policies and another denies by the new ones is right at first, and open for a moment in between.
+   */
   async check(cells: readonly Cell[], families: readonly IpFamily[]): Promise<readonly string[]> {
     if (cells.length === 0) return [];
     await this.#settled();
     const all = families.flatMap((family) => cells.map((cell): Question => ({ family, cell })));
     const deadline = performance.now() + PATIENCE;
-    let wrong = await this.#ask(all, WAIT.first);
-    while (wrong.length > 0 && performance.now() < deadline) wrong = await this.#ask(wrong, WAIT.first);
-    if (wrong.length === 0) wrong = await this.#ask(all, WAIT.again);
+    let wrong: readonly Question[];
+    do {
+      wrong = await this.#ask(all, WAIT.first);
+      while (wrong.length > 0 && performance.now() < deadline) wrong = await this.#ask(wrong, WAIT.first);
+      if (wrong.length === 0) wrong = await this.#ask(all, WAIT.again);
+    } while (wrong.length > 0 && performance.now() < deadline);
     return wrong.map(({ family, cell, answer }) =>
       wrongCell(family, cell, answer?.verdict ?? '', answer?.reason),
     );
