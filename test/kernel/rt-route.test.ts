@@ -125,7 +125,13 @@ test('the five laws', async () => {
     state: keyed(bodies, (b) => routeKey(b.dst, b.table)),
     foreign,
     make: (things: readonly Foreign[]) => void ipBatch(things.map((f) => text(f).replace('ADD', 'add'))),
-    unmake: (things) => void ipBatch(things.map((f) => text(f).replace('ADD', 'del'))),
+    // One without metric is deleted last: the kernel takes any that fits.
+    unmake: (things) =>
+      void ipBatch(
+        things
+          .toSorted((a, b) => (b.metric ?? 0) - (a.metric ?? 0))
+          .map((f) => text(f).replace('ADD', 'del')),
+      ),
     // A next hop of several stands on a line of its own.
     others: () =>
       all()
