@@ -35,12 +35,15 @@ function* verdict(event: Verdict, counts: Counts): Generator<string> {
     const { error } = data.details as { error: Error & { failureType?: string } };
     if (error.failureType === 'subtestsFailed') return;
     counts.failed++;
-    const cause =
-      error.cause instanceof Error
-        ? (error.cause.stack ?? error.cause.message)
-        : String(error.cause ?? error.message);
-    yield `FAILED ${where} ${data.name}\n${cause.replace(/^/gm, '    ')}\n`;
+    yield `FAILED ${where} ${data.name}\n${words(error.cause ?? error.message).replace(/^/gm, '    ')}\n`;
   } else if (data.details.type !== 'suite') {
     counts.passed++;
   }
+}
+
+/** An error and what caused it: a property's failure says in its cause what was wrong. */
+function words(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const text = error.stack ?? error.message;
+  return error.cause === undefined ? text : `${text}\ncaused by ${words(error.cause)}`;
 }
