@@ -63,7 +63,10 @@ export class LostRulesWatch {
     if (text === this.#written) return;
     this.#written = text;
     try {
-      if (text === '') return rmSync(file, { force: true });
+      if (text === '') {
+        rmSync(file, { force: true });
+        return;
+      }
       writeFileSync(`${file}.new`, text, { mode: 0o600 });
       renameSync(`${file}.new`, file);
       tell([]);
