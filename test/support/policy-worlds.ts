@@ -16,6 +16,7 @@ import { type Selector, type SelectorTerm, selector } from '../../src/model/clus
 import { cidr } from '../../src/model/net/cidr.ts';
 import { ip } from '../../src/model/net/ip.ts';
 import type { WorldStore } from '../../src/model/world-store.ts';
+import { nodeAddresses } from '../../src/plan/nodes/addresses.ts';
 import { policyIndex } from '../../src/plan/policy/policy-index.ts';
 import { CONFIG, emptyStore, node } from './plan-worlds.ts';
 
@@ -150,8 +151,7 @@ export function setsOf({ world }: WorldStore): Record<string, string[]> {
     if (peer) for (const [id, value] of elements(index, peer, peer.ips, false)) sets[id]?.push(value);
   }
   for (const each of world.nodes.objects.values())
-    for (const { set } of index.sets.withNode(each))
-      sets[set.id]?.push(...each.addresses, ...each.externalAddresses);
+    for (const { set } of index.sets.withNode(each)) sets[set.id]?.push(...nodeAddresses(each));
   for (const values of Object.values(sets)) values.sort();
   return sets;
 }

@@ -5,6 +5,7 @@ import type { Ip } from '../../model/net/ip.ts';
 import type { Problem } from '../../model/problem.ts';
 import type { Row } from '../../model/rows/row.ts';
 import type { World } from '../../model/world.ts';
+import { nodeAddresses } from '../nodes/addresses.ts';
 import { nothing, type Planner, type UnitPlan } from '../planner.ts';
 import { portNumbers } from './compile/wanted-sets.ts';
 import { notePolicy, type PolicyIndex, policyIndex, unitOf } from './policy-index.ts';
@@ -219,7 +220,7 @@ function addElements(rows: Row[], index: PolicyIndex, pod: Pod, ips: readonly Ip
 function planNode(name: string, index: PolicyIndex, _config: Config, world: World): UnitPlan {
   const node = world.nodes.objects.get(name);
   if (!node) return nothing;
-  const ips = new Set([...node.addresses, ...node.externalAddresses]);
+  const ips = nodeAddresses(node);
   const rows = index.sets
     .withNode(node)
     .flatMap(({ set }) => [...ips].flatMap((ip) => addressElement(set, ip, `Node ${name}`)));

@@ -1,7 +1,7 @@
 /** Who is selected, and who is in the sets: the lines S1 to S13, P2 to P6, P12 to P14 and T5 to T8 of the semantics. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { node } from '../../../test/support/plan-worlds.ts';
+import { facts, node } from '../../../test/support/plan-worlds.ts';
 import {
   ALL,
   block,
@@ -303,6 +303,14 @@ test('Node peers are all addresses of the Nodes that match', () => {
   const store = policyStore({ nodes: [node(1), two], pods: [web], cnps: [cnp('c', 'Admin', 1, { egress })] });
   assert.deepEqual(setsOf(store), {
     'nodes{role=infra}': ['10.0.0.2', '192.0.2.2', '2001:db8::2'],
+  });
+  // As soon as it has told of itself it is ours, and these are its bridge's and its tunnel's.
+  store.put('nodes', 'n2', { ...two, facts: facts(two, { underlay: ['10.0.0.2/24', '172.16.0.2/24'] }) });
+  assert.deepEqual(setsOf(store), {
+    'nodes{role=infra}': [
+      ...['10.0.0.2', '10.244.2.0', '10.244.2.1', '172.16.0.2', '192.0.2.2'],
+      ...['2001:db8::2', 'fd00:244:2::', 'fd00:244:2::1'],
+    ],
   });
   store.put('nodes', 'n2', { ...two, labels: {} });
   assert.deepEqual(setsOf(store), { 'nodes{role=infra}': [] });

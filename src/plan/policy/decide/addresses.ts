@@ -4,6 +4,7 @@ import type { Pod } from '../../../model/cluster/pod.ts';
 import { nthAddress } from '../../../model/net/cidr.ts';
 import type { Ip } from '../../../model/net/ip.ts';
 import type { World } from '../../../model/world.ts';
+import { nodeAddresses } from '../../nodes/addresses.ts';
 import { contains } from '../../nodes/prefix.ts';
 import { type Memo, memo } from './memo.ts';
 
@@ -35,12 +36,12 @@ export function podsAt(world: World, address: Ip): readonly Holder[] {
   return strangers.length > 0 ? [...own, ...strangers] : own;
 }
 
-/** Nodes that have this address, any of those that the API tells. */
+/** Nodes that have this address, any of theirs. */
 export function nodesAt(world: World, address: Ip): readonly Node[] {
   const nodes = memo(NODES, world, ['nodes'], () => {
     const byAddress = new Map<Ip, Node[]>();
     for (const node of world.nodes.objects.values())
-      for (const one of [...node.addresses, ...node.externalAddresses]) push(byAddress, one, node);
+      for (const one of nodeAddresses(node)) push(byAddress, one, node);
     return byAddress;
   });
   return nodes.get(address) ?? [];
@@ -49,7 +50,7 @@ export function nodesAt(world: World, address: Ip): readonly Node[] {
 /** Whether the Node itself sends from this address: one of its own, of its links, or the gateway of its pods. */
 export function isOfNode(world: World, name: string, address: Ip): boolean {
   const node = world.nodes.objects.get(name);
-  if (node && addressesOf(node).has(address)) return true;
+  if (node && (nodeAddresses(node).has(address) || gatewaysOf(node).includes(address))) return true;
   return name === ownName(world) && linkAddresses(world).has(address);
 }
 
@@ -67,7 +68,6 @@ const NOBODY: readonly Holder[] = [];
 const NODES: Memo<ReadonlyMap<Ip, readonly Node[]>> = new WeakMap();
 const OWN_PODS: Memo<ReadonlyMap<Ip, readonly Holder[]>> = new WeakMap();
 const LINKS: Memo<ReadonlySet<Ip>> = new WeakMap();
-const NODE_ADDRESSES = new WeakMap<Node, ReadonlySet<Ip>>();
 
 function ownPods(world: World): ReadonlyMap<Ip, readonly Holder[]> {
   return memo(OWN_PODS, world, ['pods', 'births'], () => {
@@ -133,16 +133,7 @@ function enter(book: Book, address: Ip, holder: Holder): void {
   }
 }
 
-function addressesOf(node: Node): ReadonlySet<Ip> {
-  let known = NODE_ADDRESSES.get(node);
-  if (!known) {
-    const underlay = (node.facts?.underlay ?? []).map(withoutLength);
-    const gateways = node.podCidrs.map((cidr) => nthAddress(cidr, 1));
-    known = new Set([...node.addresses, ...node.externalAddresses, ...underlay, ...gateways]);
-    NODE_ADDRESSES.set(node, known);
-  }
-  return known;
-}
+const gatewaysOf = ({ podCidrs }: Node): readonly Ip[] => podCidrs.map((cidr) => nthAddress(cidr, 1));
 
 function linkAddresses(world: World): ReadonlySet<Ip> {
   return memo(LINKS, world, ['links'], () => {
