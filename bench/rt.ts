@@ -17,6 +17,7 @@ import { linkTarget } from '../src/targets/linux/link.ts';
 import { neighborTarget } from '../src/targets/linux/neighbor.ts';
 import { NETLINK_ROUTE } from '../src/targets/linux/netlink/constants.ts';
 import { openNetlink } from '../src/targets/linux/netlink/socket.ts';
+import type { NetlinkTransport } from '../src/targets/linux/netlink/transport.ts';
 import { routeTarget } from '../src/targets/linux/route.ts';
 import { type BenchRow, contest, table } from './table.ts';
 
@@ -93,100 +94,111 @@ async function must<B>(target: Target<B>, changes: readonly Change<B>[]): Promis
     if (!outcome.ok) throw outcome.error;
 }
 
+type Targets = ReturnType<typeof targetsOf>;
+
+function targetsOf(nl: NetlinkTransport) {
+  return {
+    link: linkTarget(nl),
+    route: routeTarget(nl),
+    fdb: fdbTarget(nl),
+    neighbor: neighborTarget(nl),
+  };
+}
+
+/** A device that goes takes its routes, neighbours and entries with it. */
+async function freshDevice({ link }: Targets): Promise<void> {
+  await must(link, [{ key: DEV, wanted: undefined, found: LINK }]);
+  await must(link, [add(DEV, LINK)]);
+}
+
 export async function run(runs = 7): Promise<BenchRow[]> {
   const nl = openNetlink(NETLINK_ROUTE);
-  const links = linkTarget(nl);
-  const target = { route: routeTarget(nl), fdb: fdbTarget(nl), neighbor: neighborTarget(nl) };
-  batch('ip', [
-    'link set lo up',
-    'link add eth0 type veth peer name peer0',
-    'link set peer0 up',
-    'link set eth0 up',
-    'addr add 192.0.2.1/24 dev eth0',
-  ]);
-  // A device that goes takes its routes, neighbours and entries with it.
-  const fresh = async () => {
-    await must(links, [{ key: DEV, wanted: undefined, found: LINK }]);
-    await must(links, [add(DEV, LINK)]);
-  };
-  const one = (i: number) => ({
-    ...add(prefixes[0] ?? '', route(prefixes[0] ?? '', gateway(i % 2))),
-    found: routes[0]?.wanted,
-  });
-  let flip = 0;
-  const replace = () => [
-    'route',
-    'replace',
-    ...(routeLines[0] ?? '')
-      .replace(/fe80::\w+/, gateway(flip++ % 2))
-      .split(' ')
-      .slice(2),
-  ];
-  const noop = () => {};
   try {
-    const rows = [
-      await contest({
-        name: `${COUNT} routes, both families`,
-        against: 'ip -batch',
-        bar: 0.6,
-        runs,
-        prepare: fresh,
-        ours: () => must(target.route, routes),
-        peer: () => batch('ip', routeLines),
-      }),
-      await contest({
-        name: `${COUNT} FDB entries and ${COUNT} neighbours`,
-        against: 'bridge -batch, ip -batch',
-        bar: 0.4,
-        runs,
-        prepare: fresh,
-        ours: async () => {
-          await must(target.fdb, fdb);
-          await must(target.neighbor, neighbors);
-        },
-        peer: () => {
-          batch('bridge', fdbLines);
-          batch('ip', neighborLines);
-        },
-      }),
-    ];
-    rows.push(
-      await contest({
-        name: `${COUNT} routes, a next hop for each two`,
-        against: 'ip -batch',
-        runs: 3,
-        prepare: fresh,
-        ours: () => must(target.route, peerRoutes),
-        peer: () => batch('ip', peerLines),
-      }),
-    );
-    await fresh();
-    await must(target.route, routes);
-    rows.push(
-      await contest({
-        name: 'one route replaced',
-        against: 'ip route replace',
-        runs: 5 * runs,
-        prepare: noop,
-        ours: () => must(target.route, [one(flip++)]),
-        peer: () => ip(...replace()),
-      }),
-      await contest({
-        name: `dump of ${COUNT} routes`,
-        against: 'ip -j route, JSON.parse',
-        runs,
-        prepare: noop,
-        ours: () => target.route.observe(),
-        peer: () => [
-          JSON.parse(ip('-j', 'route', 'show', 'proto', '201').toString()),
-          JSON.parse(ip('-j', '-6', 'route', 'show', 'proto', '201').toString()),
-        ],
-      }),
-    );
-    return rows;
+    const targets = targetsOf(nl);
+    batch('ip', [
+      'link set lo up',
+      'link add eth0 type veth peer name peer0',
+      'link set peer0 up',
+      'link set eth0 up',
+      'addr add 192.0.2.1/24 dev eth0',
+    ]);
+    return [...(await inBulk(targets, runs)), ...(await amongMany(targets, runs))];
   } finally {
     nl.close();
   }
+}
+
+async function inBulk(targets: Targets, runs: number): Promise<BenchRow[]> {
+  const prepare = () => freshDevice(targets);
+  return [
+    await contest({
+      name: `${COUNT} routes, both families`,
+      against: 'ip -batch',
+      bar: 0.6,
+      runs,
+      prepare,
+      ours: () => must(targets.route, routes),
+      peer: () => batch('ip', routeLines),
+    }),
+    await contest({
+      name: `${COUNT} FDB entries and ${COUNT} neighbours`,
+      against: 'bridge -batch, ip -batch',
+      bar: 0.4,
+      runs,
+      prepare,
+      ours: async () => {
+        await must(targets.fdb, fdb);
+        await must(targets.neighbor, neighbors);
+      },
+      peer: () => {
+        batch('bridge', fdbLines);
+        batch('ip', neighborLines);
+      },
+    }),
+    await contest({
+      name: `${COUNT} routes, a next hop for each two`,
+      against: 'ip -batch',
+      runs: 3,
+      prepare,
+      ours: () => must(targets.route, peerRoutes),
+      peer: () => batch('ip', peerLines),
+    }),
+  ];
+}
+
+/** What one change and one look cost beside all these routes. */
+async function amongMany(targets: Targets, runs: number): Promise<BenchRow[]> {
+  await freshDevice(targets);
+  await must(targets.route, routes);
+  const [first = ''] = prefixes;
+  const prepare = () => {};
+  let flip = 0;
+  const change = (i: number) => ({ ...add(first, route(first, gateway(i % 2))), found: routes[0]?.wanted });
+  const words = (i: number) =>
+    (routeLines[0] ?? '')
+      .replace(/fe80::\w+/, gateway(i % 2))
+      .split(' ')
+      .slice(2);
+  const dumped = (...args: string[]) =>
+    JSON.parse(ip('-j', ...args, 'route', 'show', 'proto', '201').toString());
+  return [
+    await contest({
+      name: 'one route replaced',
+      against: 'ip route replace',
+      runs: 5 * runs,
+      prepare,
+      ours: () => must(targets.route, [change(flip++)]),
+      peer: () => ip('route', 'replace', ...words(flip++)),
+    }),
+    await contest({
+      name: `dump of ${COUNT} routes`,
+      against: 'ip -j route, JSON.parse',
+      runs,
+      prepare,
+      ours: () => targets.route.observe(),
+      peer: () => [dumped(), dumped('-6')],
+    }),
+  ];
 }
 
 if (import.meta.main) console.log(table(await run()));
