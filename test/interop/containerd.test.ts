@@ -118,6 +118,8 @@ describe('containerd', { skip: cannotRun() }, () => {
     assert.equal(await asked(last), 'dropped dropped dropped dropped');
     assert.deepEqual(born()['default/last'], last.ips);
     await remove('last', last);
+    await lab.fault('drift', 'n1', 'conflist-delete');
+    await eventually(async () => assert.deepEqual(await left(), clean));
   });
 
   test('nothing of containerd outlives the lab', async () => {
