@@ -1,6 +1,16 @@
 /** Neighbours (ARP, NDP) and forwarding entries of vxlan devices, which share RTM_*NEIGH (linux/neighbour.h). */
 import { familyOf } from '../../../../model/net/ip.ts';
-import { afterHeader, attributes, be16, encode, ip, mac, type NetlinkMessage, u32 } from '../attributes.ts';
+import {
+  afterHeader,
+  attributes,
+  be16,
+  encode,
+  ip,
+  mac,
+  type NetlinkMessage,
+  raw,
+  u32,
+} from '../attributes.ts';
 import {
   AF_BRIDGE,
   AF_INET,
@@ -19,7 +29,14 @@ export const NUD_PERMANENT = 0x80;
 const NTF_SELF = 0x2;
 const NTF_PROXY = 0x8;
 
-const NEIGHBOR = attributes({ dst: [1, ip], mac: [2, mac], port: [6, be16], vni: [7, u32], via: [8, u32] });
+const NEIGHBOR = attributes({
+  dst: [1, ip],
+  mac: [2, mac],
+  cacheInfo: [3, raw],
+  port: [6, be16],
+  vni: [7, u32],
+  via: [8, u32],
+});
 
 export interface Neighbor {
   readonly index: number;
@@ -105,14 +122,18 @@ export function readNeighbor(message: NetlinkMessage): Neighbor | undefined {
   };
 }
 
-/** Reads RTM_NEWNEIGH and RTM_DELNEIGH of links' own forwarding tables (`self`); `undefined` for all else. */
+/**
+ * Reads RTM_NEWNEIGH and RTM_DELNEIGH of links' own forwarding tables (`self`); `undefined` for all else. So is the second notification of each change, which kernels
+ * before 6.15 send (net/core/rtnetlink.c, `rtnl_fdb_notify`): it has nothing but the MAC address. The device's own one always has NDA_CACHEINFO.
+ */
 export function readFdb(message: NetlinkMessage): FdbEntry | undefined {
   if (message.type !== RTM_NEWNEIGH && message.type !== RTM_DELNEIGH) return undefined;
   const from = afterHeader(message, NDMSG);
   const { bytes, start, end } = message;
   if (bytes.readUInt8(start) !== AF_BRIDGE || (bytes.readUInt8(start + 10) & NTF_SELF) === 0)
     return undefined;
-  const { dst, mac: hardware, port, vni, via } = NEIGHBOR.read(bytes, from, end, {});
+  const { dst, mac: hardware, cacheInfo, port, vni, via } = NEIGHBOR.read(bytes, from, end, {});
+  if (dst === undefined && cacheInfo === undefined) return undefined;
   return {
     index: bytes.readUInt32LE(start + 4),
     mac: hardware ?? '',
