@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { FakeClock, seeded } from '../../test/support/fake-clock.ts';
+import { FakeClock, seeded, settle } from '../../test/support/fake-clock.ts';
 import { CONFIG, eth0, node } from '../../test/support/plan-worlds.ts';
 import type { SourceName } from '../model/world.ts';
 import { WorldStore } from '../model/world-store.ts';
@@ -212,5 +212,20 @@ test('listeners hear of changes once a tick, and the loop is seen to move', asyn
   await clock.advance(5000);
   assert.equal(calls, 0);
   assert.ok(clock.monotonic() - loop.lastTurn <= 1000);
+  loop.close();
+});
+
+test('who looks on hears of a change when all of it is in the kernel, and once', async () => {
+  const { clock, store, make, ready, routes } = rig();
+  const loop = make();
+  loop.start();
+  ready();
+  await clock.advance(100);
+  const seen: boolean[] = [];
+  loop.onChange(() => seen.push(routes().includes('10.244.9.0/24')));
+  store.put('nodes', 'n9', node(9));
+  await settle();
+  await settle();
+  assert.deepEqual(seen, [true]);
   loop.close();
 });

@@ -53,6 +53,8 @@ export class Loop {
   readonly #engine: PlanEngine;
   readonly #reconciler: Reconciler;
   readonly #listeners = new Set<() => void>();
+  /** Whoever waits for something to come true. */
+  readonly #waiting = new Set<() => void>();
   readonly #reads: ReadonlySet<string>;
   #ready: ReadonlySet<string> = new Set();
   #markConverged: () => void = () => {};
@@ -166,7 +168,7 @@ export class Loop {
     return plannedChanges(planners, world, this.#reconciler.targets(), found);
   }
 
-  /** Called after anything in the status may have changed, at most once a tick. */
+  /** Called after anything in the status may have changed, at most once a turn of the event loop. */
   onChange(listener: () => void): Closer {
     this.#listeners.add(listener);
     return { close: () => this.#listeners.delete(listener) };
@@ -195,6 +197,7 @@ export class Loop {
     for (const timer of this.#timers) timer.cancel();
     this.#timers.clear();
     this.#listeners.clear();
+    this.#waiting.clear();
   }
 
   #schedule(): void {
@@ -287,9 +290,11 @@ export class Loop {
       this.#markConverged();
     }
     this.#options.hooks?.changed?.();
+    if (this.#waiting.size > 0) queueMicrotask(() => this.#askAgain());
     if (this.#telling) return;
     this.#telling = true;
-    queueMicrotask(() => {
+    // Behind all that one change does: who only looks on must not stand between two targets of it.
+    setImmediate(() => {
       this.#telling = false;
       for (const listener of [...this.#listeners]) listener();
     });
@@ -301,16 +306,21 @@ export class Loop {
 
   #until(condition: () => boolean, deadlineMs: number): Promise<void> {
     return new Promise((resolve) => {
-      const check = this.onChange(() => {
-        if (condition()) end();
-      });
       const timer = this.#after(deadlineMs, () => end());
+      const check = () => {
+        if (condition()) end();
+      };
       const end = () => {
-        check.close();
+        this.#waiting.delete(check);
         timer.cancel();
         resolve();
       };
+      this.#waiting.add(check);
     });
+  }
+
+  #askAgain(): void {
+    for (const check of [...this.#waiting]) check();
   }
 
   #heartbeat(): void {

@@ -71,8 +71,9 @@ export class Recheck implements FlowJudge {
     let pods = false;
     for (const { key, error } of decisions) {
       const touched = error === undefined ? this.#touchedBy(key) : undefined;
-      if (touched === 'pods') pods = true;
-      else if (touched) addresses.add(touched);
+      if (touched && touched !== 'pods') addresses.add(touched);
+      pods = touched === 'pods';
+      if (pods) break;
     }
     this.#touch(pods ? 'pods' : addresses);
   }
