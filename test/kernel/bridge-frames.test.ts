@@ -135,6 +135,9 @@ for (const to of ['b', 'node'] as const) {
       /counter packets (\d+).*VLAN tags/.exec(nft('list', 'table', 'bridge', 'fairlead'))?.[1],
     );
     assert.equal(dropped, frames.length + others.length, 'every one of them by this rule');
+    nft('flush', 'ruleset');
+    await guard(['a', 'b']);
+    assert.deepEqual(await hears(to, [...frames, ...others]), [], 'also of a pod that is known');
   });
 }
 

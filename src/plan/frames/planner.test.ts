@@ -40,8 +40,8 @@ const elements = (machine: Machine) =>
 test('ports of our bridge are looked at, whoever told of them, and none of another bridge', () => {
   const ports = { veth0: 'fairlead0', veth1: 'fairlead0', vethd: 'docker0' };
   assert.deepEqual(elements({ ports, births: [A] }), [
-    'element addresses-v4 veth1 . 10.244.1.2',
-    'element addresses-v6 veth1 . fd00:244:1::2',
+    'element addresses-v4 veth1 . 02:00:00:00:00:01 . 10.244.1.2',
+    'element addresses-v6 veth1 . 02:00:00:00:00:01 . fd00:244:1::2',
     'element bound-ports veth1',
     'element macs veth1 . 02:00:00:00:00:01',
     'element ports veth0',

@@ -11,8 +11,8 @@ import {
   nftSetKey,
 } from '../../model/rows/nft.ts';
 import type { RowOf } from '../../model/rows/row.ts';
-import { arpSaddr, etherSaddr, type Field, iifname, ndTarget, saddr } from '../nft/field.ts';
-import { etherType, icmpv6Types, inSet, is, notInSet } from '../nft/match.ts';
+import { arpSaddr, etherSaddr, type Field, iifname, l4proto, ndTarget, saddr } from '../nft/field.ts';
+import { etherType, icmpv6Types, inSet, is, isNot, notInSet } from '../nft/match.ts';
 import { type Part, rule } from '../nft/rule.ts';
 import { accept, counter, drop, goBack, goTo, jump } from '../nft/statement.ts';
 
@@ -42,7 +42,7 @@ export function tableRows(bridge: string, binds: boolean): FrameRow[] {
     ...(binds ? boundSets() : []),
     chain(FRAMES, frameRules(binds)),
     ...(binds ? [chain(SOURCES, sourceRules())] : []),
-    chain(PREROUTING, [rule([inSet(iifname, PORTS), jump(FRAMES)], pod)], {
+    chain(PREROUTING, [...(binds ? plainly() : []), rule([inSet(iifname, PORTS), jump(FRAMES)], pod)], {
       type: 'filter',
       hook: 'prerouting',
       priority: FILTER,
@@ -70,7 +70,7 @@ export function birthRows({ pod, ips, attached }: Birth, binds: boolean): FrameR
     ...portRows(port),
     element('nft-bridge', BOUND, [port], why, SOURCES, pod),
     element('nft-bridge', MACS, [port, mac], why),
-    ...ips.map((ip) => element('nft-bridge', addressSet(familyOf(ip)), [port, ip], why)),
+    ...ips.map((ip) => element('nft-bridge', addressSet(familyOf(ip)), [port, mac, ip], why)),
   ];
 }
 
@@ -86,12 +86,22 @@ function pastBridge(): FrameRow {
   return row('nft', nftChainKey(PAST_BRIDGE), { kind: 'chain', name: PAST_BRIDGE, hook, rules }, WHY);
 }
 
+const own = (field: Field, family: Family): Part => inSet([iifname, etherSaddr, field], addressSet(family));
+
+/** Nearly every frame is decided by one lookup; what neighbours tell each other is looked at in full. */
+function plainly(): NftRule[] {
+  return [
+    rule([etherType('ipv4'), own(saddr('ipv4'), 'ipv4'), accept]),
+    rule([etherType('ipv6'), isNot(l4proto, 'ipv6-icmp'), own(saddr('ipv6'), 'ipv6'), accept]),
+  ];
+}
+
 function boundSets(): FrameRow[] {
   return [
     set('nft-bridge', BOUND, ['ifname'], 'ports whose pod is known'),
     set('nft-bridge', MACS, ['ifname', 'ether_addr'], 'their MAC addresses'),
-    set('nft-bridge', addressSet('ipv4'), ['ifname', 'ipv4_addr'], 'their IP addresses'),
-    set('nft-bridge', addressSet('ipv6'), ['ifname', 'ipv6_addr'], 'their IP addresses'),
+    set('nft-bridge', addressSet('ipv4'), ['ifname', 'ether_addr', 'ipv4_addr'], 'their addresses'),
+    set('nft-bridge', addressSet('ipv6'), ['ifname', 'ether_addr', 'ipv6_addr'], 'their addresses'),
   ];
 }
 
@@ -110,19 +120,16 @@ function frameRules(binds: boolean): NftRule[] {
 }
 
 function sourceRules(): NftRule[] {
-  const [v4, v6, arp, nd] = [etherType('ipv4'), etherType('ipv6'), etherType('arp'), icmpv6Types(136)];
-  const own = (type: Part, field: Field, family: Family) =>
-    rule([type, inSet([iifname, field], addressSet(family)), accept]);
+  const [v6, arp, nd] = [etherType('ipv6'), etherType('arp'), icmpv6Types(136)];
   return [
     rule([notInSet(iifname, BOUND), goBack], 'not known whose it is'),
     rule([notInSet([iifname, etherSaddr], MACS), counter, drop], "not its pod's MAC address"),
-    own(v4, saddr('ipv4'), 'ipv4'),
-    own(arp, arpSaddr, 'ipv4'),
+    rule([arp, own(arpSaddr, 'ipv4'), accept]),
     rule([arp, is(arpSaddr, '0.0.0.0'), accept], 'asks whether an address is free'),
-    rule([v6, nd, inSet([iifname, ndTarget], addressSet('ipv6')), accept]),
+    rule([v6, nd, own(ndTarget, 'ipv6'), accept]),
     rule([v6, nd, is(ndTarget, 'fe80::/16'), accept]),
     rule([v6, nd, counter, drop], "not its pod's address"),
-    own(v6, saddr('ipv6'), 'ipv6'),
+    rule([v6, own(saddr('ipv6'), 'ipv6'), accept]),
     rule([v6, is(saddr('ipv6'), 'fe80::/10'), accept], 'neighbours only; policies see to the rest'),
     rule([v6, is(saddr('ipv6'), '::'), accept], 'asks whether an address is free'),
     rule([counter, drop], "not its pod's address"),
