@@ -29,6 +29,11 @@ export const policy: Command = {
       'Exit code 0: judged. 1: could not. 2: a manifest cannot be used. 3, with --expect-none: something would change.',
     ].join('\n'),
   flags: [
+    {
+      name: 'delete',
+      placeholder: 'POLICY,…',
+      doc: 'Policies that are deleted: networkpolicy/NAMESPACE/NAME, clusternetworkpolicy/NAME.',
+    },
     { name: 'folder', placeholder: 'DIR', doc: 'Manifests to judge in, instead of the running cluster.' },
     { name: 'expect-none', doc: 'Exit code 3 when anything would open or close.' },
     OUTPUT,
@@ -37,20 +42,21 @@ export const policy: Command = {
   positionals: 1_000,
   async run(args) {
     const [verb, ...files] = args.positionals;
-    if (verb !== 'test' || files.length === 0)
+    const gone = args.flags.get('delete')?.split(',') ?? [];
+    if (verb !== 'test' || files.length + gone.length === 0)
       throw new FairleadError('usage', 'say which manifests: fairlead policy test FILE…');
     const manifests = (await Promise.all(files.map(readManifests))).flat();
     const given = policiesIn(manifests);
     for (const other of manifests.filter((one) => !isPolicy(one)))
       process.stderr.write(`fairlead: ${other.where}: ${titleOf(other)} is no policy, and is left out\n`);
-    if (given.networkPolicies.length + given.clusterNetworkPolicies.length === 0)
+    if (given.networkPolicies.length + given.clusterNetworkPolicies.length + gone.length === 0)
       throw new FairleadError('usage', `there is no policy in ${files.join(', ')}`);
     const folder = args.flags.get('folder');
     const raws = manifests.filter(isPolicy).map(({ raw }) => raw);
     const result =
       folder === undefined
-        ? await clientOf(args).post<PolicyPreview>('/v1/policy-test', { manifests: raws })
-        : await testPolicies(worldOfManifests(await readFolder(folder), systemClock), given);
+        ? await clientOf(args).post<PolicyPreview>('/v1/policy-test', { manifests: raws, delete: gone })
+        : await testPolicies(worldOfManifests(await readFolder(folder), systemClock), given, gone);
     print(args, result, previewText);
     const changes = result.changes.some(({ kind }) => kind !== 'audits');
     return args.flags.has('expect-none') && changes ? EXIT.notWell : EXIT.done;
@@ -81,7 +87,7 @@ const CHANGES = 50;
 const NAMES = 8;
 
 const COLOURS = { closes: 'red', opens: 'green', audits: 'yellow' } as const;
-const ACTIONS = { create: 'new', replace: 'replaced', unchanged: 'as it is' } as const;
+const ACTIONS = { create: 'new', replace: 'replaced', unchanged: 'as it is', delete: 'deleted' } as const;
 
 /** `fairlead policy test` for people. */
 export function previewText(result: PolicyPreview): string {

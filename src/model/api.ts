@@ -11,7 +11,7 @@ import type { SourceName } from './world.ts';
  * GET /v1/status → Status · GET /v1/rows?target=T → RowStatus[] · GET /v1/drift → DriftRecord[]
  * GET /v1/why?from=POD-or-IP&to=POD-or-IP&traffic=tcp/80 → Why · POST /v1/plan {config?} → PlannedChange[] · GET /v1/watch → NDJSON of Status, one at each change
  * GET /v1/denials?namespace=N → Denial[] · GET /v1/denials/watch?namespace=N → NDJSON of Denial
- * POST /v1/policy-test {manifests: [object of the Kubernetes API]} → PolicyPreview
+ * POST /v1/policy-test {manifests: [object of the Kubernetes API], delete?: [`networkpolicy/shop/db`]} → PolicyPreview
  */
 export interface Status {
   readonly node: string;
@@ -162,7 +162,7 @@ export interface DenialEnd {
   readonly node?: string;
 }
 
-/** What would change if policies were created or replaced. */
+/** What would change if policies were created, replaced or deleted. */
 export interface PolicyPreview {
   readonly policies: readonly PreviewedPolicy[];
   /** What closes first, then what opens, then what audit mode would only tell. */
@@ -178,7 +178,7 @@ export interface PolicyPreview {
 export interface PreviewedPolicy {
   /** `NetworkPolicy x/allow-web`. */
   readonly name: string;
-  readonly action: 'create' | 'replace' | 'unchanged';
+  readonly action: 'create' | 'replace' | 'unchanged' | 'delete';
   /** Pods that it selects; ones that no policy tells apart are one, `x/web-1 and 2 like it`. */
   readonly selects: readonly string[];
 }

@@ -90,6 +90,20 @@ closes shop/web-1 and 2 like it, shop/report-1 and 1 like it, outside (198.51.10
   );
 });
 
+test('policies that would be deleted are named by kind and name', async () => {
+  const world = worldOfManifests(await parseManifests(`${CLUSTER}---${POLICY}`, 'all.yaml'), new FakeClock());
+  const none = { networkPolicies: [], clusterNetworkPolicies: [] };
+  const text = previewText(await testPolicies(world, none, ['NetworkPolicy/shop/web']));
+  assert.match(text, /^NetworkPolicy shop\/web: deleted, selects shop\/web-1 and 2 like it\n\nopens /);
+  for (const [word, words] of [
+    ['networkpolicy/shop/gone', /^there is no networkpolicy\/shop\/gone/],
+    ['shop/web', /names no policy/],
+    ['networkpolicy/web', /names no policy/],
+    ['clusternetworkpolicy/a/b', /names no policy/],
+  ] as const)
+    await assert.rejects(testPolicies(world, none, [word]), { code: 'bad-manifest', message: words });
+});
+
 test('long lists are cut for people', () => {
   const names = Array.from({ length: 12 }, (_, i) => `x/p${i}`);
   const change = {

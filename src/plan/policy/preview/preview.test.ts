@@ -172,6 +172,26 @@ test('the first policy of a namespace ends its default deny', () => {
   assert.ok(opened.every(({ to }) => !to.includes('other/client')));
 });
 
+test('what a deletion opens; the last policy of a namespace begins its default deny again', () => {
+  const store = storeOf(DB);
+  const deleted = [DB];
+  const result = run(store.world, { deleted });
+  assert.deepEqual(lines(result), [
+    'opens shop/web-1 and 1 like it → shop/db: other TCP, UDP, SCTP, ICMP and others (nothing selects it for ingress any more)',
+    'opens other/client, outside (198.51.100.77) → shop/db: everything (nothing selects it for ingress any more)',
+  ]);
+  assert.deepEqual(result.policies, [
+    { name: 'NetworkPolicy shop/db', action: 'delete', selects: ['shop/db'] },
+  ]);
+  assert.ok(store.world.networkPolicies.objects.has('shop/db'), 'it is only foretold');
+  const instead = { ...DB, key: 'shop/same', name: 'same' };
+  assert.deepEqual(lines(run(store.world, { networkPolicies: [instead], deleted })), []);
+  store.put('config', 'config', { ...CONFIG, policy: { ...CONFIG.policy, defaultDeny: 'ingress' } });
+  const closed = run(store.world, { deleted }).changes;
+  assert.deepEqual(new Set(closed.map(({ kind }) => kind)), new Set(['closes']));
+  assert.ok(closed.some(({ to }) => to.some((name) => name.startsWith('shop/web'))));
+});
+
 test('10,000 pods that differ are judged up to a limit, letting others run; alike ones at once', () => {
   const store = storeOf();
   for (let i = 0; i < 10_000; i++) {

@@ -16,6 +16,8 @@ import { type AnyPolicy, type Words, wordsOf } from './words.ts';
 export interface GivenPolicies {
   readonly networkPolicies: readonly NetworkPolicy[];
   readonly clusterNetworkPolicies: readonly ClusterNetworkPolicy[];
+  /** Policies of the World that would be taken away. */
+  readonly deleted?: readonly AnyPolicy[];
 }
 
 /** More groups of changes than these are counted, not listed. */
@@ -26,7 +28,7 @@ const JUDGED = 200_000;
 const SLICE = 500;
 
 /**
- * What would change if these policies were created, or replaced those of their names: traffic that opens, closes, or would be denied but
+ * What would change if these policies were created, replaced those of their names, or were deleted: traffic that opens, closes, or would be denied but
  * for audit mode. Pods that no policy tells apart are judged once. The tables of the World are copied, so it may change meanwhile;
  * `yield` is where others may run.
  */
@@ -97,8 +99,12 @@ function copyOf(world: World): World {
 
 function withPolicies(world: World, given: GivenPolicies): World {
   const networkPolicies = new Map(world.networkPolicies.objects);
-  for (const policy of given.networkPolicies) networkPolicies.set(policy.key, policy);
   const clusterNetworkPolicies = new Map(world.clusterNetworkPolicies.objects);
+  for (const policy of given.deleted ?? []) {
+    if ('key' in policy) networkPolicies.delete(policy.key);
+    else clusterNetworkPolicies.delete(policy.name);
+  }
+  for (const policy of given.networkPolicies) networkPolicies.set(policy.key, policy);
   for (const policy of given.clusterNetworkPolicies) clusterNetworkPolicies.set(policy.name, policy);
   return {
     ...world,
@@ -116,11 +122,9 @@ export const nameOf = (policy: AnyPolicy): string =>
   'key' in policy ? `NetworkPolicy ${policy.key}` : `ClusterNetworkPolicy ${policy.name}`;
 
 function changedPolicies(before: World, given: GivenPolicies): ReadonlySet<string> {
-  return new Set(
-    [...given.networkPolicies, ...given.clusterNetworkPolicies]
-      .filter((policy) => actionOf(before, policy) !== 'unchanged')
-      .map(nameOf),
-  );
+  const put = [...given.networkPolicies, ...given.clusterNetworkPolicies];
+  const changed = put.filter((policy) => actionOf(before, policy) !== 'unchanged');
+  return new Set([...changed, ...(given.deleted ?? [])].map(nameOf));
 }
 
 function actionOf(before: World, policy: AnyPolicy): PreviewedPolicy['action'] {
@@ -147,10 +151,14 @@ function rememberAsked(before: World, after: World): Asked {
   };
 }
 
-/** The first NetworkPolicy of a namespace ends the default deny of all its pods. */
+/** The first NetworkPolicy of a namespace ends the default deny of all its pods, and it begins again without the last one. */
 function touchesDefault(world: World, { pod }: PreviewEnd, given: GivenPolicies): boolean {
   const setting = world.config.objects.get('config')?.policy.defaultDeny ?? 'none';
-  return setting !== 'none' && given.networkPolicies.some(({ namespace }) => namespace === pod?.namespace);
+  const touched = [...given.networkPolicies, ...(given.deleted ?? [])];
+  return (
+    setting !== 'none' &&
+    touched.some((policy) => 'namespace' in policy && policy.namespace === pod?.namespace)
+  );
 }
 
 /** Both only where prefixes could tell them apart. */
@@ -225,11 +233,15 @@ function previewed(
   pods: readonly PreviewEnd[],
   asked: Asked,
 ): PreviewedPolicy[] {
-  return [...given.networkPolicies, ...given.clusterNetworkPolicies].map((policy) => {
-    const name = nameOf(policy);
+  const about = (policy: AnyPolicy, action: PreviewedPolicy['action']): PreviewedPolicy => {
     const selects = pods.filter((end) =>
       DIRECTIONS.some((direction) => asked(end, direction).includes(policy)),
     );
-    return { name, action: actionOf(before, policy), selects: selects.map(({ label }) => label) };
-  });
+    return { name: nameOf(policy), action, selects: selects.map(({ label }) => label) };
+  };
+  const put = [...given.networkPolicies, ...given.clusterNetworkPolicies];
+  return [
+    ...put.map((policy) => about(policy, actionOf(before, policy))),
+    ...(given.deleted ?? []).map((policy) => about(policy, 'delete')),
+  ];
 }
