@@ -30,6 +30,7 @@ export function selectedFor(world: World, pod: Pod): SelectedBoth {
 }
 
 interface Book {
+  /** In no order: after each change of a policy only a few namespaces are asked for. */
   readonly byNamespace: ReadonlyMap<string, readonly NetworkPolicy[]>;
   /** By priority, then name. */
   readonly cluster: readonly ClusterNetworkPolicy[];
@@ -48,7 +49,6 @@ function bookOf(world: World): Book {
       if (list) list.push(policy);
       else byNamespace.set(policy.namespace, [policy]);
     }
-    for (const list of byNamespace.values()) list.sort((a, b) => (a.name < b.name ? -1 : 1));
     const cluster = [...world.clusterNetworkPolicies.objects.values()].sort(
       (a, b) => a.priority - b.priority || (a.name < b.name ? -1 : 1),
     );
@@ -62,7 +62,9 @@ function select(world: World, book: Book, pod: Pod): SelectedBoth {
     ({ subject }) => matches(subject.namespaces, labels) && matches(subject.pods, pod.labels),
   );
   const ofNamespace = book.byNamespace.get(pod.namespace) ?? [];
-  const policies = ofNamespace.filter((policy) => matches(policy.pods, pod.labels));
+  const policies = ofNamespace
+    .filter((policy) => matches(policy.pods, pod.labels))
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
   const audited = world.namespaces.objects.get(pod.namespace)?.audit ?? false;
   const one = (direction: Direction): Selected => {
     const saying = cluster.filter((policy) => policy[direction].length > 0);
