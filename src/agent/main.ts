@@ -18,7 +18,7 @@ import { systemClock } from './clock.ts';
 import { clientFor, followCluster, nodeRecorder } from './cluster.ts';
 import { crashOnUncaught, untilAskedToEnd } from './crash.ts';
 import { startDenials } from './denials/start.ts';
-import { ProblemEvents } from './events.ts';
+import { ProblemEvents, policyReference } from './events.ts';
 import { FollowPeers } from './follow-peers.ts';
 import { openHealthPort } from './health.ts';
 import { httpServer, type Routes } from './http.ts';
@@ -137,7 +137,8 @@ export async function runAgent(input: AgentInput): Promise<number> {
   );
 
   const tellState = stateLog(log, clock);
-  const events = new ProblemEvents(nodeRecorder(client, node, clock, log), clock);
+  const refer = (object: string) => policyReference(world, object);
+  const events = new ProblemEvents(nodeRecorder(client, node, clock, log), clock, refer);
   changed.on(() => {
     const status = loop.status();
     tellState(status);

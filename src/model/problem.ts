@@ -5,4 +5,6 @@ export interface Problem {
   readonly message: string;
   /** What to do. */
   readonly hint?: string;
+  /** Of what every node finds wrong with an object of the cluster: the message in the same words on all of them, so that they tell one Event about it. */
+  readonly everywhere?: string;
 }

@@ -86,10 +86,10 @@ const othersRight = () => eventually(() => probed(...OTHERS));
 const problems = async (): Promise<readonly Problem[]> => (await lab.agent('n1')).problems;
 
 async function events(): Promise<readonly string[]> {
-  const found = await lab.api.list<{ reason?: string; message?: string; note?: string }>(
+  const found = await lab.api.list<{ reason?: string; note?: string; regarding?: { kind?: string } }>(
     '/apis/events.k8s.io/v1/events',
   );
-  return found.map(({ reason, note, message }) => `${reason} ${note ?? message}`);
+  return found.map(({ reason, note, regarding }) => `${reason} of ${regarding?.kind}: ${note}`);
 }
 
 const logOf = (node: string) => readFileSync(join(lab.dir, 'nodes', node, 'agent.log'), 'utf8');
@@ -259,8 +259,9 @@ async function namedEverywhere(kind: string, told: RegExp): Promise<void> {
   assert.match(status.stdout, anywhere);
   await eventually(async () => {
     const all = await events();
-    const event = all.find((text) => anywhere.test(text));
-    assert.ok(event?.startsWith(`${kind}Problem `), event ?? all.join('\n'));
+    const about = all.filter((text) => anywhere.test(text));
+    assert.equal(about.length, 1, `one for all nodes: ${all.join('\n')}`);
+    assert.ok(about[0]?.startsWith(`${kind}Problem of ${kind}: `), about[0]);
   });
   assert.match(logOf('n1').replaceAll('\\"', '"'), anywhere);
 }

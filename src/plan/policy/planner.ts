@@ -154,6 +154,7 @@ function problemsOf(
   return index.problems(kind, name).map((problem) => ({
     object: `${kind === 'network' ? 'NetworkPolicy' : 'ClusterNetworkPolicy'} ${name}`,
     message: here ? words(problem) : `${problem} (it selects no pod of this node)`,
+    everywhere: words(problem),
     hint: 'correct the field and apply the policy again',
   }));
 }

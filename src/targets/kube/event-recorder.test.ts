@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { FakeClock } from '../../../test/support/fake-clock.ts';
+import { ApiError } from '../../sources/kube/errors.ts';
 import { type Raw, record } from '../../sources/kube/raw.ts';
 import type { ObjectRef } from '../../sources/kube/resource.ts';
 import { EventRecorder, type Occurrence } from './event-recorder.ts';
@@ -91,4 +92,44 @@ test('a server that is away never matters; an event that expired is made anew', 
     created.map((e) => e.count),
     [1, 3],
   );
+});
+
+test('what several agents tell in the same words is one event, of whoever comes first', async () => {
+  const there = new Map<string, Raw>();
+  const agent = (host: string) => {
+    const client = {
+      create: async (_: ObjectRef, body: unknown): Promise<Raw> => {
+        const { name } = record(record(body).metadata);
+        if (there.has(String(name)))
+          throw new ApiError({ status: 409, reason: 'AlreadyExists', retryAfter: undefined }, 'it is there');
+        there.set(String(name), record(body));
+        return record(body);
+      },
+      patch: async (): Promise<Raw> => assert.fail('others count nothing up'),
+    };
+    const log = { debug: (...words: unknown[]) => assert.fail(JSON.stringify(words)) };
+    return new EventRecorder({ client, host, clock: new FakeClock(), log });
+  };
+  const [first, second] = [agent('n1'), agent('n2')];
+  const regarding = {
+    apiVersion: 'networking.k8s.io/v1',
+    kind: 'NetworkPolicy',
+    namespace: 'x',
+    name: 'w'.repeat(253),
+    uid: 'u',
+  };
+  const told = { ...occurrence('bad field'), regarding, once: true };
+  for (const recorder of [first, second]) recorder.record(told);
+  await Promise.all([first.settled(), second.settled()]);
+  const [[name, event] = assert.fail('nothing was told')] = there;
+  assert.equal(there.size, 1);
+  assert.ok(name.length <= 253);
+  assert.deepEqual(record(event.source).host, 'n1');
+  there.clear();
+  second.record(told);
+  await second.settled();
+  assert.equal(there.size, 1, 'it has expired, and is told anew');
+  second.record({ ...told, message: 'another field' });
+  await second.settled();
+  assert.equal(there.size, 2);
 });

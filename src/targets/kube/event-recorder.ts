@@ -1,6 +1,8 @@
 import type { Clock } from '../../model/clock.ts';
 import { describe } from '../../model/errors.ts';
+import { sha256 } from '../../model/sha256.ts';
 import type { KubeClient } from '../../sources/kube/client.ts';
+import { ApiError } from '../../sources/kube/errors.ts';
 import type { Log } from '../../sources/kube/log.ts';
 
 /** Something that an operator should see in `kubectl describe` of the object it is about. */
@@ -16,6 +18,8 @@ export interface Occurrence {
   /** One word in CamelCase, stable. */
   readonly reason: string;
   readonly message: string;
+  /** Agents of other nodes tell the same in the same words: it is one event, of whoever comes first. */
+  readonly once?: boolean;
 }
 
 export interface EventRecorderOptions {
@@ -40,6 +44,8 @@ const REMEMBERED = 256;
 /** Requests at once, then one each `REFILL` milliseconds. */
 const BURST = 20;
 const REFILL = 10_000;
+/** Of 253 that a name may have. */
+const LONGEST_NAME = 200;
 /** core/v1 validation refuses longer messages. */
 const LONGEST_MESSAGE = 1024;
 
@@ -78,7 +84,7 @@ export class EventRecorder {
     await this.#queue;
   }
 
-  #count({ regarding: r, type, reason, message }: Occurrence): Known {
+  #count({ regarding: r, type, reason, message, once }: Occurrence): Known {
     const identity = JSON.stringify([
       r.apiVersion,
       r.kind,
@@ -96,8 +102,9 @@ export class EventRecorder {
     }
     const [oldest] = this.#known.keys();
     if (this.#known.size >= REMEMBERED && oldest !== undefined) this.#known.delete(oldest);
-    // Unique among the agent's lives and threads, as kubelet names its own.
-    const name = `${r.name}.${Math.round(this.#o.clock.wall()).toString(16)}.${(this.#serial++).toString(16)}`;
+    // Unique among the agent's lives and threads, as kubelet names its own; or the same everywhere.
+    const unique = `${Math.round(this.#o.clock.wall()).toString(16)}.${(this.#serial++).toString(16)}`;
+    const name = `${r.name.slice(0, LONGEST_NAME).replace(/[^a-z0-9]+$/, '')}.${once ? sha256(identity).slice(0, 16) : unique}`;
     const fresh = { name, count: 1, told: 0 };
     this.#known.set(identity, fresh);
     return fresh;
@@ -118,6 +125,7 @@ export class EventRecorder {
       }
       known.told = count;
     } catch (error) {
+      if (occurrence.once && error instanceof ApiError && error.status === 409) return;
       // Events expire after an hour: the next occurrence makes it anew.
       known.told = 0;
       throw error;
