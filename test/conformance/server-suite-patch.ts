@@ -151,6 +151,18 @@ export const patchCases: Cases = {
       assert.equal(nobody.status, 422);
     });
   },
+  'an empty entry of managedFields makes every manager forgotten'({ api, path }) {
+    return done(async () => {
+      const config = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'reset' }, data: { a: '1' } };
+      const url = `${path}/configmaps/reset`;
+      await api.patch('apply', `${url}?fieldManager=m1`, config);
+      const { body } = await api.patch('merge', `${url}?fieldManager=editor`, {
+        metadata: { managedFields: [{}] },
+        data: { b: '1' },
+      });
+      assert.deepEqual([body.data, body.metadata.managedFields], [{ a: '1', b: '1' }, undefined]);
+    });
+  },
   'an update after an apply takes the fields that it changes'({ api, path }) {
     return done(async () => {
       const config = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'taken' }, data: { a: '1' } };
