@@ -1,10 +1,18 @@
 /** What chains of policy are while the kernel refuses their rules: closed, and nobody else's. */
-import type { NftFallback } from '../../../model/rows/nft.ts';
+import type { NftFallback, NftRule } from '../../../model/rows/nft.ts';
 import { rule } from '../../nft/rule.ts';
 import { accept, drop } from '../../nft/statement.ts';
 import type { CompiledPolicy } from '../compiled.ts';
 
 const closed = rule([drop], 'closed: the kernel refuses its rules');
+
+/**
+ * Of a base chain: what an expression that the kernel lacks would let pass (replies, the node's own traffic) is judged like all else. The
+ * rules before it stay.
+ */
+export function judgesAll(length: number, judge: NftRule): NftFallback {
+  return { rules: [judge], parts: Array.from({ length }, (_, i) => i) };
+}
 
 /** Behind a NetworkPolicy's chain come the others that select the pod, and then what denies. */
 export const ALLOWS_NOTHING: NftFallback = { rules: [] };
