@@ -29,6 +29,7 @@ import {
   isNot,
   markBits,
   notInSet,
+  opensTcp,
   tcpFlags,
   vmap,
 } from '../../src/plan/nft/match.ts';
@@ -122,6 +123,8 @@ export const EXAMPLES: readonly (readonly [nft: string, parts: readonly Part[]])
   ['meta mark set 0x00004000', [setMark(0x4000)]],
   ['meta mark set meta mark | 0x00004000', [addMark(0x4000)]],
   ['ct mark set meta mark', [saveMark]],
+  ['@th,104,8 & 0x6 == 0x2 meta l4proto tcp accept', [opensTcp, accept]],
+  ['th dport 8472 meta l4proto udp notrack', [is(dport('th'), '8472'), has('udp'), notrack]],
   ['ct state established,related accept', [ctState('established', 'related'), accept]],
   ['ct state invalid drop', [ctState('invalid'), drop]],
   ['ct status dnat accept', [ctStatus('dnat'), accept]],

@@ -1,14 +1,14 @@
 import { FAMILIES, type Family, familyOf } from '../../model/net/ip.ts';
 import { type NftChain, type NftRule, type NftSet, nftChainKey, nftSetKey } from '../../model/rows/nft.ts';
 import type { RowOf } from '../../model/rows/row.ts';
+import { clampPodsChain, TO_CLAMP } from '../nft/clamp.ts';
 import { daddr, saddr } from '../nft/field.ts';
-import { inSet, is, prefixInSet, tcpFlags } from '../nft/match.ts';
+import { inSet, is, prefixInSet } from '../nft/match.ts';
 import { rule } from '../nft/rule.ts';
-import { clampMss, goBack, jump, masquerade } from '../nft/statement.ts';
+import { goBack, jump, masquerade } from '../nft/statement.ts';
 import type { Self } from '../transports/underlay.ts';
 import {
   CLAMP_CHAIN,
-  CLAMP_PODS_CHAIN,
   excludeSet,
   FROM_PODS_CHAIN,
   MASQUERADE_CHAIN,
@@ -77,28 +77,12 @@ function exemptions(family: Family, lengths: readonly number[]): NftRule[] {
   ];
 }
 
-/**
- * Lowers the MSS of connections of our pods to what the routes of both directions carry; never raises it. Only the first packets of a
- * connection get past the one rule of the entry: all others pay for a single comparison.
- */
-export function clampChains(self: Self): RowOf<'nft'>[] {
-  const why = 'TCP fits the narrowest link of its path';
-  const rules = self.podCidrs.flatMap((cidr) =>
-    ([saddr, daddr] as const).map((end) => rule([is(end(familyOf(cidr)), cidr), clampMss])),
-  );
-  const entry = rule(
-    [tcpFlags(['syn'], ['syn', 'rst']), jump(CLAMP_PODS_CHAIN)],
-    'first packets of connections',
-  );
-  return [
-    chainRow(why, { kind: 'chain', name: CLAMP_PODS_CHAIN, hook: undefined, rules }),
-    chainRow(why, {
-      kind: 'chain',
-      name: CLAMP_CHAIN,
-      hook: { type: 'filter', hook: 'forward', priority: MANGLE, policy: 'accept' },
-      rules: [entry],
-    }),
-  ];
+/** The clamp, and its own way there where no base chain of policy jumps to it. */
+export function clampChains({ podCidrs, config }: Self): RowOf<'nft'>[] {
+  const pods = clampPodsChain(podCidrs);
+  if (config.policy.enabled) return [pods];
+  const hook = { type: 'filter', hook: 'forward', priority: MANGLE, policy: 'accept' } as const;
+  return [pods, chainRow(pods.why, { kind: 'chain', name: CLAMP_CHAIN, hook, rules: [TO_CLAMP] })];
 }
 
 export function masqueradeSets(self: Self, podLengths: PodLengths): RowOf<'nft'>[] {

@@ -7,7 +7,6 @@ import type { Family } from '../../model/net/ip.ts';
 export const FROM_PODS_CHAIN = 'from-pods';
 export const MASQUERADE_CHAIN = 'masquerade-pods';
 export const CLAMP_CHAIN = 'clamp-mss';
-export const CLAMP_PODS_CHAIN = 'clamp-mss-of-pods';
 
 const short = (family: Family): string => (family === 'ipv4' ? 'v4' : 'v6');
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { node, type Planned, plan, rowsOf } from '../../../test/support/plan-worlds.ts';
+import { CONFIG, node, type Planned, plan, rowsOf } from '../../../test/support/plan-worlds.ts';
 import { cidr } from '../../model/net/cidr.ts';
 import { ip } from '../../model/net/ip.ts';
 import { egressPlanner } from './planner.ts';
@@ -97,17 +97,19 @@ test('one family of pods, one family of sets', () => {
 });
 
 test('the clamp is its own setting', () => {
-  const clamp = (clampMss: boolean, name: string) =>
-    chain(
-      plan(planners, { config: { clampMss, masquerade: { enabled: false, exclude: [] } }, nodes: [n1] }),
-      name,
-    );
-  assert.equal(clamp(false, 'clamp-mss'), undefined);
-  const entry = clamp(true, 'clamp-mss');
+  const clamp = (clampMss: boolean, name: string, enabled: boolean) => {
+    const masquerade = { enabled: false, exclude: [] };
+    const policy = { ...CONFIG.policy, enabled };
+    return chain(plan(planners, { config: { clampMss, masquerade, policy }, nodes: [n1] }), name);
+  };
+  assert.equal(clamp(false, 'clamp-mss', false), undefined);
+  assert.equal(clamp(false, 'clamp-mss-of-pods', true), undefined);
+  assert.equal(clamp(true, 'clamp-mss', true), undefined, 'the base chain of policy jumps to it');
+  const entry = clamp(true, 'clamp-mss', false);
   assert.ok(entry?.kind === 'chain');
   assert.equal(entry.hook?.priority, -150);
   assert.deepEqual(entry.rules.length, 1);
-  const body = clamp(true, 'clamp-mss-of-pods');
+  const body = clamp(true, 'clamp-mss-of-pods', true);
   assert.ok(body?.kind === 'chain');
   assert.equal(body.rules.length, 4);
   assert.deepEqual(body.rules[0]?.exprs.slice(-3), [

@@ -1,8 +1,20 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { eth0, facts, link, node, plan, routeLines, rowsOf } from '../../../test/support/plan-worlds.ts';
+import {
+  CONFIG,
+  eth0,
+  facts,
+  link,
+  node,
+  plan,
+  routeLines,
+  rowsOf,
+} from '../../../test/support/plan-worlds.ts';
+import type { Config } from '../../model/cluster/config.ts';
 import { cidr } from '../../model/net/cidr.ts';
 import { ip } from '../../model/net/ip.ts';
+import type { Packet, PacketHook } from '../nft/walk/packet.ts';
+import { tableView, walkPacket } from '../nft/walk/packets.ts';
 import { transportsPlanner } from './planner.ts';
 
 const planners = [transportsPlanner];
@@ -274,6 +286,8 @@ test('only nodes may send to the tunnel, from any address that they are known by
   const rows = rowsOf(planned, 'nft').map(({ key }) => key);
   assert.deepEqual(rows.sort(), [
     'chain vxlan-from-nodes',
+    'chain vxlan-untracked-in',
+    'chain vxlan-untracked-out',
     'element vxlan-nodes-v4 10.0.0.2',
     'element vxlan-nodes-v4 10.0.9.3',
     'element vxlan-nodes-v4 10.0.9.33',
@@ -282,4 +296,55 @@ test('only nodes may send to the tunnel, from any address that they are known by
     'set vxlan-nodes-v4',
     'set vxlan-nodes-v6',
   ]);
+});
+
+test('what comes from pods, or in the name of nobody, is no packet of the tunnel and is tracked', () => {
+  const sees = (hook: PacketHook, packet: Partial<Packet>, config: Partial<Config> = {}) => {
+    const chains = tableView(
+      plan(planners, { config: { transport: 'vxlan', ...config }, nodes: [n1, n2] }).rows,
+    );
+    const ends = { from: ip('10.0.0.2'), to: ip('10.0.0.1') };
+    return walkPacket(chains, { hook, protocol: 'udp', dport: 8472, iif: 'eth0', ...ends, ...packet });
+  };
+  const ptp = { cni: { ...CONFIG.cni, plugin: 'ptp' } } as const;
+  const strangers = 'only nodes of the cluster may send to the tunnel';
+  const pods = 'no pod may, in whatever name';
+  const none = 'policy of the base chain';
+  assert.equal(sees('prerouting', {}).state, 'untracked');
+  assert.equal(sees('input', {}).by, none, 'let in');
+  for (const [config, iif] of [
+    [{}, 'fairlead0'],
+    [ptp, 'veth12345678'],
+  ] as const) {
+    assert.equal(sees('prerouting', { iif }, config).state, 'new', `${iif}: a forged source is tracked`);
+    assert.equal(sees('input', { iif }, config).by, pods);
+  }
+  for (const packet of [
+    { from: ip('10.0.9.9') },
+    { to: ip('10.0.0.7') },
+    { dport: 53 },
+    { protocol: 'tcp' },
+  ] as const)
+    assert.equal(sees('prerouting', packet).state, 'new', JSON.stringify(packet));
+  assert.equal(sees('input', { from: ip('10.0.9.9') }).by, strangers);
+  assert.equal(
+    sees('input', { from: ip('10.244.1.2'), iif: 'fairlead0' }).by,
+    strangers,
+    'a pod in its own name',
+  );
+  const out = { from: ip('10.0.0.1'), to: ip('10.0.0.2') };
+  assert.equal(sees('output', out).state, 'untracked');
+  assert.equal(sees('output', { ...out, from: ip('10.244.1.2') }).state, 'new', 'of a pod, by IPVS');
+  assert.equal(sees('output', { ...out, to: ip('10.0.9.9') }).state, 'new');
+  const six = { underlayFamily: 'ipv6' } as const;
+  const ends = { from: ip('2001:db8::2'), to: ip('2001:db8::1') };
+  assert.equal(sees('prerouting', ends, six).state, 'untracked');
+  assert.equal(sees('prerouting', { ...ends, iif: 'fairlead0' }, six).state, 'new');
+  assert.equal(sees('input', { ...ends, iif: 'fairlead0' }, six).by, pods);
+  assert.equal(sees('input', { ...ends, from: ip('fd00:244:1::2') }, six).by, strangers);
+  assert.equal(
+    sees('input', {}, { cni: { ...CONFIG.cni, bridge: 'eth0' } }).by,
+    none,
+    'a link that pods and nodes share',
+  );
 });

@@ -3,7 +3,7 @@ import { type Ip, ipBytes } from '../../../model/net/ip.ts';
 import type { NftCompare, NftExpr, NftVerdict } from '../../../model/rows/nft.ts';
 import { fromHex } from '../../../model/rows/nft-values.ts';
 import { networkHeader, protocolNumber, transportHeader } from './bytes.ts';
-import type { Packet } from './packet.ts';
+import type { Packet, PacketUnderWay } from './packet.ts';
 import type { Registers } from './registers.ts';
 import { type SetView, verdictOf } from './sets.ts';
 
@@ -19,7 +19,7 @@ type Expr<K extends NftExpr['expr']> = Extract<NftExpr, { expr: K }>;
 
 export function evaluate(
   expr: NftExpr,
-  packet: Packet,
+  packet: PacketUnderWay,
   registers: Registers,
   sets: ReadonlyMap<string, SetView>,
 ): Step {
@@ -61,6 +61,9 @@ export function evaluate(
       return 'rejected';
     case 'verdict':
       return { verdict: expr.verdict };
+    case 'notrack':
+      packet.state = 'untracked';
+      return 'matches';
     // What they change, nothing here reads again.
     case 'counter':
     case 'dynset':

@@ -1,8 +1,8 @@
 /** A packet, as far as rules can tell one from another. */
 import type { Ip } from '../../../model/net/ip.ts';
 
-/** The filter hook that a packet crosses on one machine: routed or bridged through it, sent by it (or by IPVS on it), delivered to it. */
-export type PacketHook = 'forward' | 'output' | 'input';
+/** The hook that a packet crosses on one machine: routed or bridged through it, sent by it (or by IPVS on it), delivered to it; before it is known which. */
+export type PacketHook = 'forward' | 'output' | 'input' | 'prerouting';
 
 export interface Packet {
   readonly hook: PacketHook;
@@ -28,3 +28,6 @@ export interface Packet {
   readonly oif?: string;
   readonly mark?: number;
 }
+
+/** A packet on its way: rules can take it out of connection tracking. */
+export type PacketUnderWay = Omit<Packet, 'state'> & { state?: NonNullable<Packet['state']> };

@@ -6,7 +6,7 @@ import { FairleadError } from '../../../model/errors.ts';
 import type { NftBody, NftChain, NftRule, NftVerdict } from '../../../model/rows/nft.ts';
 import type { Row } from '../../../model/rows/row.ts';
 import { evaluate, type Step } from './expressions.ts';
-import type { Packet, PacketHook } from './packet.ts';
+import type { Packet, PacketHook, PacketUnderWay } from './packet.ts';
 import { Registers } from './registers.ts';
 import { lookupTable, type SetView } from './sets.ts';
 
@@ -19,6 +19,8 @@ export interface Passage {
   readonly decisions: readonly Decided[];
   /** Prefixes of what was logged, in order. */
   readonly logs: readonly string[];
+  /** What connection tracking says of it at the end. */
+  readonly state: NonNullable<Packet['state']>;
 }
 
 export interface Decided {
@@ -44,16 +46,18 @@ export function tableView(rows: Iterable<Row>): NftTableView {
 }
 
 export function walkPacket(table: NftTableView, packet: Packet): Passage {
+  const underWay: PacketUnderWay = { ...packet };
   const decisions: Decided[] = [];
   const logs: string[] = [];
   for (const base of baseChains(table, packet.hook)) {
-    const decided = walkBase(table, base, packet, logs);
+    const decided = walkBase(table, base, underWay, logs);
     decisions.push(decided);
     // Accepting ends only this base chain; the others are still asked.
     if (decided.verdict !== 'accepted') break;
   }
   const last = decisions.at(-1);
-  return { verdict: last?.verdict ?? 'accepted', by: last?.by ?? '', decisions, logs };
+  const state = underWay.state ?? 'new';
+  return { verdict: last?.verdict ?? 'accepted', by: last?.by ?? '', decisions, logs, state };
 }
 
 function baseChains(table: NftTableView, hook: PacketHook): NftChain[] {
@@ -66,7 +70,7 @@ function baseChains(table: NftTableView, hook: PacketHook): NftChain[] {
 /** The kernel's NFT_JUMP_STACK_SIZE. */
 const DEEPEST = 16;
 
-function walkBase(table: NftTableView, base: NftChain, packet: Packet, logs: string[]): Decided {
+function walkBase(table: NftTableView, base: NftChain, packet: PacketUnderWay, logs: string[]): Decided {
   const registers = new Registers();
   const stack: { chain: NftChain; next: number }[] = [];
   let chain = base;
@@ -107,7 +111,7 @@ type Outcome =
 function walkRule(
   table: NftTableView,
   rule: NftRule,
-  packet: Packet,
+  packet: PacketUnderWay,
   registers: Registers,
   logs: string[],
 ): { verdict: Outcome; comment: string } {

@@ -5,42 +5,119 @@ import type { Cidr } from '../../../model/net/cidr.ts';
 import { FAMILIES, familyOf } from '../../../model/net/ip.ts';
 import { ENDED_SETS, ENDED_TIMEOUT, endedSet } from '../../../model/rows/ended.ts';
 import { type NftChain, type NftRule, nftSetKey } from '../../../model/rows/nft.ts';
+import { clampPodsChain, TO_CLAMP } from '../../nft/clamp.ts';
 import { daddr, dport, iifname, l4proto, oifname, saddr, sport } from '../../nft/field.ts';
-import { ctState, fibType, icmpv6Types, inSet, is, tcpFlags, unrouted, vmap } from '../../nft/match.ts';
-import { type Part, rule } from '../../nft/rule.ts';
+import {
+  ctState,
+  fibType,
+  icmpv6Types,
+  inSet,
+  is,
+  isNot,
+  tcpFlags,
+  unrouted,
+  vmap,
+} from '../../nft/match.ts';
+import { has, type Part, rule } from '../../nft/rule.ts';
 import { accept, counter, drop, goBack, goTo, jump, refresh } from '../../nft/statement.ts';
-import { adminMap, baseChain, dispatchChain, dispatchMap, ENDED_CHAIN, unknownChain } from './names.ts';
+import { podLinks, tunnelNodeSets, tunnelNodes } from '../../nodes/tunnel.ts';
+import {
+  adminMap,
+  baseChain,
+  dispatchChain,
+  dispatchMap,
+  ENDED_CHAIN,
+  firstChain,
+  NEIGHBOURS_CHAIN,
+  unknownChain,
+} from './names.ts';
+import { judgesAll } from './refused.ts';
 import { addressType, chainRow, type NftRow, setRow } from './rows.ts';
 
 /** nft's `filter` (NF_IP_PRI_FILTER), and behind IPVS in LOCAL_IN (NF_IP_PRI_NAT_SRC - 1: it takes away what is for Services). */
 const FILTER = 0;
 const BEHIND_IPVS = 101;
 
-export function baseChains(): NftRow[] {
-  const established = rule([ctState('established', 'related'), accept], 'replies, and errors about them');
+/** What the base chains need to know of this node. */
+export interface Here {
+  readonly config: Config;
+  /** Of this node; empty when its Node is not known. */
+  readonly podCidrs: readonly Cidr[];
+}
+
+/**
+ * A base chain holds one rule: what belongs to a connection that was let through falls off its end, which costs least. All else goes to a second chain. An
+ * ingress that nothing comes before goes to the dispatch at once.
+ */
+export function baseChains(here: Here): NftRow[] {
   const ended = rule([jump(ENDED_CHAIN)], 'connections that policy has ended');
+  const tracked = rule([FIRST_OR_STRAY, jump(ENDED_CHAIN)], 'connections that policy has ended');
   const own = rule([fibType('saddr', 'local'), accept], "the node's own traffic");
   const loopback = rule([is(iifname, 'lo'), accept], "the node's own traffic");
-  const row = (hook: 'forward' | 'output' | 'input', direction: Direction, rules: readonly NftRule[]) => {
-    const where: NftChain['hook'] = {
-      type: 'filter',
-      hook,
-      priority: priorityOf(hook, direction),
-      policy: 'accept',
-    };
-    const last = rule([jump(dispatchChain(direction))]);
-    return chainRow(`policy on ${direction}`, baseChain(hook, direction), [established, ...rules, last], {
-      hook: where,
-    });
-  };
+  const clamps = here.config.clampMss && here.podCidrs.length > 0;
   return [
-    row('forward', 'egress', [ended]),
-    row('forward', 'ingress', []),
-    row('output', 'egress', [ended, own]),
-    row('output', 'ingress', [own]),
-    row('input', 'egress', [ended, loopback]),
+    ...(clamps ? [clampPodsChain(here.podCidrs)] : []),
+    ...hooked('forward', 'egress', [ended], clamps ? [TO_CLAMP] : []),
+    ...hooked('forward', 'ingress', []),
+    ...hooked('output', 'egress', [tracked, own]),
+    ...hooked('output', 'ingress', [own]),
+    ...tunnelSets(here.config),
+    ...hooked('input', 'egress', [...fromTunnel(here.config), ended, loopback]),
   ];
 }
+
+/** All states but `established` and `related`. */
+const UNKNOWN = ctState('invalid', 'new', 'untracked');
+const FIRST_OR_STRAY = ctState('invalid', 'new');
+
+function hooked(
+  hook: 'forward' | 'output' | 'input',
+  direction: Direction,
+  rules: readonly NftRule[],
+  before: readonly NftRule[] = [],
+): NftRow[] {
+  const why = `policy on ${direction}`;
+  const where: NftChain['hook'] = {
+    type: 'filter',
+    hook,
+    priority: priorityOf(hook, direction),
+    policy: 'accept',
+  };
+  const first = rules.length === 0 ? dispatchChain(direction) : firstChain(hook, direction);
+  const entry = rule([UNKNOWN, jump(first)], 'all but replies, and errors about them');
+  const ifRefused = judgesAll(before.length + 1, rule([jump(first)]));
+  const base = chainRow(why, baseChain(hook, direction), [...before, entry], { hook: where, ifRefused });
+  if (rules.length === 0) return [base];
+  const last = rule([goTo(dispatchChain(direction))]);
+  const more = { ifRefused: judgesAll(rules.length + 1, last) };
+  return [chainRow(why, first, [...rules, last], more), base];
+}
+
+/**
+ * What other nodes send to the tunnel is judged when it is unpacked. `untracked` alone does not tell it (IPVS hides packets of pods so), nor does its
+ * source, which a pod can forge: it must not come from a pod's link.
+ */
+function fromTunnel(config: Config): NftRule[] {
+  if (!mayTunnel(config)) return [];
+  const pods = podLinks(config);
+  const notFromPods = pods === undefined ? [] : [isNot(iifname, pods)];
+  return FAMILIES.map((family) =>
+    rule(
+      [
+        ctState('untracked'),
+        is(dport('th'), `${config.vxlan.port}`),
+        has('udp'),
+        ...notFromPods,
+        inSet(saddr(family), tunnelNodes(family)),
+        accept,
+      ],
+      'from node to node: judged when it is unpacked',
+    ),
+  );
+}
+
+const mayTunnel = ({ router, transport }: Config): boolean => router.enabled && transport !== 'layer2';
+const tunnelSets = (config: Config): NftRow[] => (mayTunnel(config) ? tunnelNodeSets() : []);
 
 function priorityOf(hook: 'forward' | 'output' | 'input', direction: Direction): number {
   if (hook === 'input') return BEHIND_IPVS;
@@ -58,6 +135,10 @@ const NEIGHBOURS = [
   rule([icmpv6Types(143), GROUP_V6, accept], 'multicast messages'),
 ];
 
+export function neighbourRows(): NftRow[] {
+  return [chainRow('neighbours on a link', NEIGHBOURS_CHAIN, NEIGHBOURS)];
+}
+
 export interface Closing {
   readonly unknownPods: Config['policy']['unknownPods'];
   readonly podCidrs: readonly Cidr[];
@@ -74,15 +155,18 @@ export function dispatchRows(closing: Closing): NftRow[] {
         [dispatchMap(direction, family), `${direction} of this node's pods`] as const,
       ].map(([name, text]) => setRow(text, name, [addressType(family)], { value: 'verdict' })),
     );
-    const looksInto = (map: typeof dispatchMap) =>
-      FAMILIES.map((family) => rule([vmap(end(family), map(direction, family))]));
+    const behind = closing.unknownPods === 'closed' ? closed(direction, closing) : [];
     const rules = [
-      ...NEIGHBOURS,
-      ...looksInto(adminMap),
-      ...looksInto(dispatchMap),
-      ...(closing.unknownPods === 'closed' ? closed(direction, closing) : []),
+      rule([has('icmpv6'), jump(NEIGHBOURS_CHAIN)]),
+      // A family's maps together: what the first family's decide never asks the other's.
+      ...FAMILIES.flatMap((family) =>
+        [adminMap, dispatchMap].map((map) => rule([vmap(end(family), map(direction, family))])),
+      ),
+      ...behind,
     ];
-    return [...maps, chainRow(`policy on ${direction}`, dispatchChain(direction), rules)];
+    // Without its maps it knows no pod.
+    const ifRefused = { rules: behind, parts: [0, 1] };
+    return [...maps, chainRow(`policy on ${direction}`, dispatchChain(direction), rules, { ifRefused })];
   });
 }
 

@@ -24,6 +24,10 @@ export const dispatchChain = (direction: Direction): string => `policy-${directi
 export const adminMap = (direction: Direction, family: Family): string => MAPS[direction].admin[family];
 /** From a pod's address to the chain of its Selection, which decides. */
 export const dispatchMap = (direction: Direction, family: Family): string => MAPS[direction].pods[family];
+/** What `baseChain` hands a packet to that is of no known connection. */
+export const firstChain = (hook: 'forward' | 'output' | 'input', direction: Direction): string =>
+  `${baseChain(hook, direction)}-first`;
+export const NEIGHBOURS_CHAIN = 'policy-neighbours';
 export const ENDED_CHAIN = 'policy-ended';
 /** No NetworkPolicy allows it. */
 export const deniedChain = (direction: Direction): string => `policy-denied-${direction}`;

@@ -2,12 +2,15 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { CONFIG } from '../../../../test/support/plan-worlds.ts';
+import type { Config } from '../../../model/cluster/config.ts';
 import type { Direction, PolicyProtocol } from '../../../model/cluster/policy.ts';
-import { cidr, contains } from '../../../model/net/cidr.ts';
-import type { Ip } from '../../../model/net/ip.ts';
+import { type Cidr, cidr, contains } from '../../../model/net/cidr.ts';
+import { familyOf, type Ip } from '../../../model/net/ip.ts';
+import { nftElementKey } from '../../../model/rows/nft.ts';
 import type { Row } from '../../../model/rows/row.ts';
 import type { Packet } from '../../nft/walk/packet.ts';
 import { tableView, walkPacket } from '../../nft/walk/packets.ts';
+import { tunnelNodes } from '../../nodes/tunnel.ts';
 import { blocksOf } from '../compile/blocks.ts';
 import type {
   CompiledPeer,
@@ -293,8 +296,66 @@ test('an established connection costs one test a base chain', () => {
       ['policy-forward-ingress', 'policy-forward-ingress', 'accepted'],
     ],
   );
-  for (const name of ['policy-forward-egress', 'policy-forward-ingress'])
-    assert.equal(table.chains.get(name)?.rules[0]?.comment, 'replies, and errors about them', name);
+  assert.deepEqual(
+    passage.decisions.map(({ by }) => by),
+    ['policy of the base chain', 'policy of the base chain'],
+    'no rule matches, not even one that accepts',
+  );
+  const first = 'all but replies, and errors about them';
+  assert.deepEqual(comments(table, 'policy-forward-egress'), ['SYN without RST: the MSS is told', first]);
+  assert.deepEqual(comments(table, 'policy-forward-ingress'), [first]);
+});
+
+const comments = (table: ReturnType<typeof tableView>, name: string) =>
+  table.chains.get(name)?.rules.map(({ comment }) => comment);
+
+test('the MSS is clamped on the way into policy, where it is clamped at all', () => {
+  const chains = (clampMss: boolean, podCidrs: readonly Cidr[]) =>
+    tableView(baseRows({ config: { ...CONFIG, clampMss }, podCidrs, missing: {} }).rows);
+  const ours = [cidr('10.244.1.0/24')];
+  assert.equal(chains(true, ours).chains.get('clamp-mss-of-pods')?.rules.length, 2);
+  for (const table of [chains(false, ours), chains(true, [])]) {
+    assert.equal(table.chains.has('clamp-mss-of-pods'), false);
+    assert.equal(comments(table, 'policy-forward-egress')?.length, 1);
+  }
+});
+
+test('what nodes send to the tunnel is not judged; untracked packets of pods are, whatever their source', () => {
+  const nodes: Row[] = (['10.0.0.2', '2001:db8::2'] as const).map((ip) => {
+    const set = tunnelNodes(familyOf(ip));
+    return {
+      target: 'nft',
+      key: nftElementKey(set, [ip]),
+      body: { kind: 'element', set, key: [ip] },
+      why: '',
+    };
+  });
+  const judge = (config: Config, more: Partial<Packet>) => {
+    const rows = baseRows({ config, podCidrs: [cidr('10.244.1.0/24')], missing: {} }).rows;
+    const packet = {
+      hook: 'input',
+      from: '10.0.0.2' as Ip,
+      to: '10.0.0.1' as Ip,
+      protocol: 'udp',
+      dport: 8472,
+      state: 'untracked',
+      iif: 'eth0',
+      local: ['10.0.0.1'],
+    } as const;
+    return walkPacket(tableView([...rows, ...nodes]), { ...packet, ...more }).by;
+  };
+  const passes = 'from node to node: judged when it is unpacked';
+  const bridged = { ...CONFIG, transport: 'vxlan' } as const;
+  const routed = { ...bridged, cni: { ...CONFIG.cni, plugin: 'ptp' } } as const;
+  const v6 = { from: '2001:db8::2' as Ip, to: '2001:db8::1' as Ip };
+  for (const family of [{}, v6]) {
+    for (const config of [bridged, routed]) assert.equal(judge(config, family), passes);
+    assert.equal(judge(bridged, { ...family, iif: 'fairlead0' }), 'no known pod has this address', 'forged');
+    for (const more of [{ iif: 'veth1234' }, { state: 'new' }, { dport: 53 }, { protocol: 'tcp' }] as const)
+      assert.notEqual(judge(routed, { ...family, ...more }), passes, JSON.stringify(more));
+  }
+  assert.notEqual(judge(bridged, { from: '10.0.0.9' as Ip }), passes, 'no node');
+  assert.notEqual(judge({ ...bridged, transport: 'layer2' }, {}), passes);
 });
 
 test('ports are merged where they overlap, and only there', () => {

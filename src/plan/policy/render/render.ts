@@ -5,7 +5,6 @@
 import type { Config } from '../../../model/cluster/config.ts';
 import type { KernelFacts } from '../../../model/cluster/host.ts';
 import { DIRECTIONS, type Direction, type PolicyProtocol } from '../../../model/cluster/policy.ts';
-import type { Cidr } from '../../../model/net/cidr.ts';
 import { FAMILIES, familyOf, type Ip } from '../../../model/net/ip.ts';
 import type { NftVerdict } from '../../../model/rows/nft.ts';
 import type { Row, RowRef } from '../../../model/rows/row.ts';
@@ -19,7 +18,7 @@ import type {
   PortSet,
   Selection,
 } from '../compiled.ts';
-import { baseChains, dispatchRows as dispatchChains, endedRows } from './base.ts';
+import { baseChains, dispatchRows as dispatchChains, endedRows, type Here, neighbourRows } from './base.ts';
 import { deniedRows } from './denied.ts';
 import {
   addressSet,
@@ -40,10 +39,7 @@ import { comment } from './words.ts';
 
 export { isPolicyRow } from './names.ts';
 
-export interface Base {
-  readonly config: Config;
-  /** Of this node; empty when its Node is not known. */
-  readonly podCidrs: readonly Cidr[];
+export interface Base extends Here {
   readonly missing: KernelFacts['missing'];
 }
 
@@ -52,7 +48,15 @@ export function baseRows({ config, podCidrs }: Base): UnitPlan {
   const { policy, cni } = config;
   const bridge = cni.write && cni.plugin === 'bridge' ? cni.bridge : undefined;
   const closing = { unknownPods: policy.unknownPods, podCidrs, bridge };
-  return { rows: [...baseChains(), ...endedRows(), ...dispatchChains(closing), ...deniedRows(policy)] };
+  return {
+    rows: [
+      ...baseChains({ config, podCidrs }),
+      ...endedRows(),
+      ...neighbourRows(),
+      ...dispatchChains(closing),
+      ...deniedRows(policy),
+    ],
+  };
 }
 
 /** The sets of both families. */

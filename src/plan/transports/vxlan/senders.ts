@@ -1,53 +1,123 @@
 /**
- * Who may send to the tunnel. The kernel unpacks whatever arrives at the UDP port, from whomever, and a device's MAC and VNI are no secrets: any
- * pod could put packets with the source of another one past all policies. So only addresses of the cluster's nodes get that far.
+ * Who may send to the tunnel, and that its packets are no connections. The kernel unpacks whatever arrives at the UDP port, from whomever, and a device's MAC
+ * and VNI are no secrets: any pod could put packets with the source of another one past all policies. So only addresses of the cluster's nodes get that far,
+ * and those not from pods. What such nodes send each other is not tracked: it goes one way, so it would be a new connection for ever, and pay as one.
  */
 import type { Node } from '../../../model/cluster/node.ts';
-import { FAMILIES, type Family } from '../../../model/net/ip.ts';
-import { nftChainKey, nftElementKey, nftSetKey } from '../../../model/rows/nft.ts';
-import type { Row } from '../../../model/rows/row.ts';
-import { dport, saddr } from '../../nft/field.ts';
-import { is, notInSet } from '../../nft/match.ts';
-import { rule } from '../../nft/rule.ts';
-import { counter, drop } from '../../nft/statement.ts';
+import { FAMILIES, type Ip } from '../../../model/net/ip.ts';
+import { type NftChain, type NftRule, nftChainKey, nftElementKey } from '../../../model/rows/nft.ts';
+import type { Row, RowOf } from '../../../model/rows/row.ts';
+import { daddr, dport, iifname, saddr } from '../../nft/field.ts';
+import { inSet, is, isNot, notInSet } from '../../nft/match.ts';
+import { has, type Part, rule } from '../../nft/rule.ts';
+import { counter, drop, notrack } from '../../nft/statement.ts';
+import { podLinks, tunnelNodeSets, tunnelNodes } from '../../nodes/tunnel.ts';
 import { peerAddresses } from '../peer.ts';
 import type { Carrier } from '../transport.ts';
 import type { Self } from '../underlay.ts';
-import { parseCarrier } from './carrier.ts';
+import { parseCarrier, type VxlanCarrier } from './carrier.ts';
 
 const SENDERS_CHAIN = 'vxlan-from-nodes';
-const senderSet = (family: Family): string => (family === 'ipv4' ? 'vxlan-nodes-v4' : 'vxlan-nodes-v6');
+const UNTRACKED_IN_CHAIN = 'vxlan-untracked-in';
+const UNTRACKED_OUT_CHAIN = 'vxlan-untracked-out';
 
-/** nft's `filter` (linux/netfilter_ipv4.h: NF_IP_PRI_FILTER): in LOCAL_IN, before the socket that unpacks. */
-const FILTER = 0;
+/** In LOCAL_IN before the socket that unpacks, and behind IPVS (NF_IP_PRI_NAT_SRC - 1): it may turn a Service address into this node's and go on. */
+const BEHIND_IPVS = 102;
+/** nft's `raw` (NF_IP_PRI_RAW): before connection tracking. */
+const RAW = -300;
 
-/** The sets, and the chain for the carriers that this node receives by. */
+/** The sets, and the chains for the carriers that this node receives by. */
 export function senderRows(self: Self, carriers: Iterable<Carrier>): Row[] {
   if (self.missing.nftables !== undefined) return [];
-  const why = 'only nodes of the cluster may send to the tunnel';
   const ours = [...carriers].map(parseCarrier).filter((carrier) => carrier !== undefined);
-  const rules = ours.map(({ family, port }) =>
-    rule([is(dport('udp'), `${port}`), notInSet(saddr(family), senderSet(family)), counter, drop], why),
-  );
-  const hook = { type: 'filter', hook: 'input', priority: FILTER, policy: 'accept' } as const;
-  const body = { kind: 'chain', name: SENDERS_CHAIN, hook, rules } as const;
-  return rules.length === 0
-    ? sets()
-    : [{ target: 'nft', key: nftChainKey(SENDERS_CHAIN), why, body }, ...sets()];
+  if (ours.length === 0) return tunnelNodeSets();
+  const between = ours.flatMap((carrier) => {
+    const own = self.underlay[carrier.family]?.address;
+    return own === undefined ? [] : [{ carrier, own }];
+  });
+  return [
+    chain(
+      SENDERS_CHAIN,
+      'input',
+      BEHIND_IPVS,
+      'only nodes of the cluster may send to the tunnel',
+      ours.flatMap((carrier) => strangers(self, carrier)),
+    ),
+    chain(
+      UNTRACKED_IN_CHAIN,
+      'prerouting',
+      RAW,
+      UNTRACKED,
+      between.map(({ carrier, own }) => untrackedIn(self, carrier, own)),
+    ),
+    chain(
+      UNTRACKED_OUT_CHAIN,
+      'output',
+      RAW,
+      UNTRACKED,
+      between.map(({ carrier, own }) => untrackedOut(carrier, own)),
+    ),
+    ...tunnelNodeSets(),
+  ];
 }
 
-function sets(): Row[] {
-  return FAMILIES.map((family) => {
-    const name = senderSet(family);
-    const comment = 'addresses of all nodes: they send to the tunnel';
-    const key = [family === 'ipv4' ? 'ipv4_addr' : 'ipv6_addr'] as const;
-    return {
-      target: 'nft',
-      key: nftSetKey(name),
-      why: comment,
-      body: { kind: 'set', name, key, interval: false, comment },
-    };
-  });
+const UNTRACKED = 'the tunnel between nodes has no connections';
+
+/** The port first: all other packets go on after that one comparison. */
+const toTunnel = ({ port }: VxlanCarrier): Part[] => [is(dport('th'), `${port}`), has('udp')];
+
+function strangers(self: Self, carrier: VxlanCarrier): NftRule[] {
+  const { family } = carrier;
+  const pods = comesFromPods(self, carrier);
+  const unknown = rule(
+    [...toTunnel(carrier), notInSet(saddr(family), tunnelNodes(family)), counter, drop],
+    'only nodes of the cluster may send to the tunnel',
+  );
+  if (pods === undefined) return [unknown];
+  const forged = rule(
+    [...toTunnel(carrier), is(iifname, pods), counter, drop],
+    'no pod may, in whatever name',
+  );
+  return [unknown, forged];
+}
+
+function untrackedIn(self: Self, carrier: VxlanCarrier, own: Ip): NftRule {
+  const { family } = carrier;
+  const pods = comesFromPods(self, carrier);
+  const notFromPods = pods === undefined ? [] : [isNot(iifname, pods)];
+  const ends = [inSet(saddr(family), tunnelNodes(family)), is(daddr(family), own)];
+  return rule([...toTunnel(carrier), ...notFromPods, ...ends, notrack], UNTRACKED);
+}
+
+/** From our own address only: IPVS sends packets of pods through OUTPUT, too. */
+function untrackedOut(carrier: VxlanCarrier, own: Ip): NftRule {
+  const { family } = carrier;
+  const ends = [is(saddr(family), own), inSet(daddr(family), tunnelNodes(family))];
+  return rule([...toTunnel(carrier), ...ends, notrack], UNTRACKED);
+}
+
+/** Where pods' packets come in, unless that is where those of other nodes do, too. */
+function comesFromPods({ config, underlay }: Self, { family }: VxlanCarrier): string | undefined {
+  const pods = podLinks(config);
+  const dev = underlay[family]?.dev ?? '';
+  const alike = pods?.endsWith('*') ? dev.startsWith(pods.slice(0, -1)) : dev === pods;
+  return alike ? undefined : pods;
+}
+
+function chain(
+  name: string,
+  hook: 'input' | 'prerouting' | 'output',
+  priority: number,
+  why: string,
+  rules: readonly NftRule[],
+): RowOf<'nft'> {
+  const body: NftChain = {
+    kind: 'chain',
+    name,
+    hook: { type: 'filter', hook, priority, policy: 'accept' },
+    rules,
+  };
+  return { target: 'nft', key: nftChainKey(name), why, body };
 }
 
 /** The addresses from which this node may send to us, in whatever way we send to it. */
@@ -55,7 +125,7 @@ export function senderElements(self: Self, peer: Node): Row[] {
   if (self.missing.nftables !== undefined || peer.name === self.name) return [];
   return FAMILIES.filter((family) => self.underlay[family] !== undefined).flatMap((family) =>
     [...new Set(peerAddresses(peer, family).map(({ ip }) => ip))].map((ip): Row => {
-      const set = senderSet(family);
+      const set = tunnelNodes(family);
       // Without a comment, so that two Nodes that claim the same share one element.
       return {
         target: 'nft',

@@ -1,0 +1,31 @@
+/** What rules of several rooms say of the UDP tunnel between nodes, and of who may send to it. */
+import type { Config } from '../../model/cluster/config.ts';
+import { FAMILIES, type Family } from '../../model/net/ip.ts';
+import { nftSetKey } from '../../model/rows/nft.ts';
+import type { RowOf } from '../../model/rows/row.ts';
+
+/** Addresses of all other nodes; the transport that owns the tunnel fills it. */
+export const tunnelNodes = (family: Family): string =>
+  family === 'ipv4' ? 'vxlan-nodes-v4' : 'vxlan-nodes-v6';
+
+/** Equal for all who look into them, so that they share the rows. */
+export function tunnelNodeSets(): RowOf<'nft'>[] {
+  return FAMILIES.map((family) => {
+    const name = tunnelNodes(family);
+    const comment = 'addresses of all nodes: they send to the tunnel';
+    const key = [family === 'ipv4' ? 'ipv4_addr' : 'ipv6_addr'] as const;
+    return {
+      target: 'nft',
+      key: nftSetKey(name),
+      why: comment,
+      body: { kind: 'set', name, key, interval: false, comment },
+    };
+  });
+}
+
+/** The link, or the beginning of the names of the links, by which packets of our own pods come to this node's IP stack. */
+export function podLinks({ cni }: Config): string | undefined {
+  if (!cni.write) return undefined;
+  // The plugin `ptp` names its links so.
+  return cni.plugin === 'bridge' ? cni.bridge : 'veth*';
+}
