@@ -85,3 +85,20 @@ test('a relist by replace gives the changes that tell old from new, whatever cam
     }),
   );
 });
+
+test('what changed since a revision is told by key, unless that is too long ago', () => {
+  const store = new WorldStore(new FakeClock());
+  const { namespaces } = store.world;
+  assert.deepEqual(namespaces.changedSince(0), []);
+  store.put('namespaces', 'a', ns('a'));
+  store.put('namespaces', 'b', ns('b'));
+  store.put('namespaces', 'b', ns('b'));
+  const { revision } = namespaces;
+  store.remove('namespaces', 'a');
+  assert.deepEqual(namespaces.changedSince(0), ['a', 'b', 'a']);
+  assert.deepEqual(namespaces.changedSince(revision), ['a']);
+  assert.deepEqual(namespaces.changedSince(namespaces.revision), []);
+  for (let i = 0; i < 10_000; i++) store.put('namespaces', 'c', ns('c', String(i)));
+  assert.equal(namespaces.changedSince(revision), undefined);
+  assert.equal(namespaces.changedSince(namespaces.revision - 1_000)?.length, 1_000);
+});

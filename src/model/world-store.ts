@@ -19,6 +19,9 @@ const SOURCES: { readonly [S in SourceName]: true } = {
   clusterNetworkPolicies: true,
 };
 
+/** So many changes of a table, at least, are known by their keys. */
+const RECENT = 1_000;
+
 export const SOURCE_NAMES = Object.keys(SOURCES) as readonly SourceName[];
 
 type LiveTable<T> = { -readonly [K in keyof Table<T>]: Table<T>[K] } & { readonly objects: Map<string, T> };
@@ -33,6 +36,8 @@ export class WorldStore implements WorldSink {
   readonly world: World;
   readonly #tables: Record<SourceName, LiveTable<unknown>>;
   readonly #before = new Map<SourceName, Map<string, unknown>>();
+  /** Keys of the last changes of each table, one a revision. */
+  readonly #recent = new Map<SourceName, string[]>();
   readonly #clock: Clock;
   #dirtySince: number | undefined;
   #listener: (() => void) | undefined;
@@ -40,14 +45,15 @@ export class WorldStore implements WorldSink {
   constructor(clock: Clock) {
     this.#clock = clock;
     const since = clock.wall();
-    const empty = (): LiveTable<unknown> => ({
+    const empty = (name: SourceName): LiveTable<unknown> => ({
       objects: new Map(),
       revision: 0,
+      changedSince: (revision) => this.#changedSince(name, revision),
       ready: false,
       since,
       reason: 'not started',
     });
-    const tables = Object.fromEntries(SOURCE_NAMES.map((name) => [name, empty()]));
+    const tables = Object.fromEntries(SOURCE_NAMES.map((name) => [name, empty(name)]));
     this.#tables = tables as Record<SourceName, LiveTable<unknown>>;
     this.world = tables as unknown as World;
   }
@@ -120,10 +126,20 @@ export class WorldStore implements WorldSink {
 
   #changed(source: SourceName, key: string, before: unknown): void {
     this.#tables[source].revision++;
+    const recent = this.#recent.get(source) ?? [];
+    if (recent.length === 0) this.#recent.set(source, recent);
+    recent.push(key);
+    if (recent.length >= 2 * RECENT) recent.splice(0, RECENT);
     const befores = this.#before.get(source) ?? new Map<string, unknown>();
     if (befores.size === 0) this.#before.set(source, befores);
     if (!befores.has(key)) befores.set(key, before);
     this.#dirty();
+  }
+
+  #changedSince(source: SourceName, revision: number): readonly string[] | undefined {
+    const recent = this.#recent.get(source) ?? [];
+    const count = this.#tables[source].revision - revision;
+    return count > recent.length ? undefined : recent.slice(recent.length - count);
   }
 
   #dirty(): void {

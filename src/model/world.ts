@@ -40,6 +40,8 @@ export interface Table<T> {
   readonly objects: ReadonlyMap<string, T>;
   /** Grows with every change. */
   readonly revision: number;
+  /** Keys of what changed after that revision, oldest first, some of them more than once; `undefined` when that is too long ago to tell. */
+  readonly changedSince: (revision: number) => readonly string[] | undefined;
   readonly ready: boolean;
   /** When `ready` last changed, milliseconds since the epoch. */
   readonly since: number;

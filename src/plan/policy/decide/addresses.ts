@@ -87,7 +87,7 @@ function ownPods(world: World): ReadonlyMap<Ip, readonly Holder[]> {
 
 const isBirthOf = (birth: Birth, pod: Pod): boolean => birth.uid === '' || birth.uid === pod.uid;
 
-/** The pods of other nodes may be many thousands and change all day: what is the same object is not looked at again. */
+/** The pods of other nodes may be many thousands and change all day: only what changed is looked at. */
 interface PeerBook {
   readonly seen: Map<string, Pod>;
   readonly book: Book;
@@ -97,22 +97,26 @@ interface PeerBook {
 const PEERS = new WeakMap<object, PeerBook>();
 
 function peerPods(world: World): ReadonlyMap<Ip, readonly Holder[]> {
-  const { objects, revision } = world.peers;
+  const { objects, revision, changedSince } = world.peers;
   let known = PEERS.get(objects);
   if (!known) {
     known = { seen: new Map(), book: new Map(), revision: -1 };
     PEERS.set(objects, known);
   }
   if (known.revision === revision) return known.book;
-  const { seen, book } = known;
-  for (const [key, pod] of seen) if (objects.get(key) !== pod) leave(book, seen, pod);
-  for (const [key, pod] of objects) {
-    if (seen.get(key) === pod) continue;
-    seen.set(key, pod);
-    if (countsForPolicy(pod)) for (const address of pod.ips) enter(book, address, { pod, rank: PEER });
-  }
+  const changed = changedSince(known.revision) ?? new Set([...known.seen.keys(), ...objects.keys()]);
+  for (const key of changed) renew(known, key, objects.get(key));
   known.revision = revision;
-  return book;
+  return known.book;
+}
+
+function renew({ seen, book }: PeerBook, key: string, pod: Pod | undefined): void {
+  const before = seen.get(key);
+  if (before === pod) return;
+  if (before) leave(book, seen, before);
+  if (!pod) return;
+  seen.set(key, pod);
+  if (countsForPolicy(pod)) for (const address of pod.ips) enter(book, address, { pod, rank: PEER });
 }
 
 function leave(book: Book, seen: Map<string, Pod>, pod: Pod): void {
