@@ -140,6 +140,43 @@ test('rules of a ClusterNetworkPolicy: what it selects sends nothing that way an
   ]);
 });
 
+/** Rows with something that the kernel refuses in the place of each rule that has this expression. */
+function lacking(rows: readonly Row[], expression: NftExpr['expr']): Row[] {
+  const [bad] = [REFUSED['a set that is not there']?.('') ?? []];
+  return rows.map((row): Row => {
+    if (row.target !== 'nft' || row.body.kind !== 'chain') return row;
+    const rules = row.body.rules.map(
+      (rule): NftRule =>
+        rule.exprs.some(({ expr }) => expr === expression) ? { ...rule, exprs: bad } : rule,
+    );
+    return { ...row, body: { ...row.body, rules } };
+  });
+}
+
+/** Nobody of the node's pods is open to anything that policies deny. What is allowed but needs the missing expression fails. */
+for (const [expression, verdicts] of [
+  // Answers are judged, and what the node sends: b gets none of its answers, and gives some, because nothing holds its egress.
+  ['ct', ['a→b XX', 'remote→b ..', 'a→outside XX', 'b→outside XX', 'outside→a XX', 'node→b XX']],
+  // The node's own packets are judged.
+  ['fib', [...RIGHT.slice(0, -1), 'node→b XX']],
+  ['log', RIGHT],
+  ['limit', RIGHT],
+] as const) {
+  test(`a kernel without nft_${expression}: what policies deny stays denied`, async () => {
+    const rows = lacking(policyTable({}), expression);
+    const failed = failures(await apply(rows, new Map()));
+    assert.ok(failed.length > 0, 'some rule has it');
+    assert.deepEqual(await packets(...TO_WEB, ...OTHERS), verdicts);
+  });
+}
+
+test('the map of pods is refused: all pods are closed', async () => {
+  const rows = policyTable({}).filter(({ key }) => !/ policy-ingress-pods-v4/.test(key));
+  assert.match(failures(await apply(rows, new Map())).join(), /^chain policy-ingress: rule/);
+  const closed = (await packets(...TO_WEB, ...OTHERS)).filter((one) => !one.endsWith('XX'));
+  assert.deepEqual(closed, ['b→outside ..', 'node→b ..']);
+});
+
 const REMOTE_V4 = 'set peers/_with_team_is_far_-/_all_-v4';
 const WHOLE = 'element peers/_with_team_is_far_-/_all_-v4 192.0.2.200';
 
