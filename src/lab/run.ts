@@ -6,6 +6,8 @@ export interface RunOptions {
   readonly env?: NodeJS.ProcessEnv;
   /** Milliseconds after which it is killed; default 30 s. */
   readonly timeout?: number;
+  /** It is killed when this is aborted. */
+  readonly signal?: AbortSignal;
 }
 
 export interface RunResult {
@@ -23,6 +25,7 @@ export function run(argv: readonly string[], options: RunOptions = {}): Promise<
       timeout: options.timeout ?? 30_000,
       killSignal: 'SIGKILL',
       ...(options.env ? { env: options.env } : {}),
+      ...(options.signal ? { signal: options.signal } : {}),
     });
     const out: Buffer[] = [];
     const err: Buffer[] = [];

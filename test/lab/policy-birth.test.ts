@@ -84,6 +84,23 @@ test('an agent that dies again and again while pods are born opens none of them 
   );
 });
 
+test('a pod that is deleted while its network is made does not hold up the next of its name', async () => {
+  await using lab = await Lab.start({ nodes: 2, pods: 0 });
+  await agentsReady(lab);
+  for (let round = 0; round < 3; round++) {
+    // The plugin asks for a pod that is gone by then: the agent would wait half a minute for it.
+    await lab.addPod('twice', 'n1');
+    await lab.api.delete(`${PODS}/twice`, { gracePeriodSeconds: 0 });
+    await lab.addPod('twice', 'n2');
+    await eventually(async () => {
+      const { pods } = await lab.status();
+      assert.ok(pods.some(({ node, running }) => node === 'n2' && running));
+    }, 20_000);
+    await lab.removePod('twice');
+    await eventually(async () => assert.deepEqual((await lab.status()).pods, []));
+  }
+});
+
 test('no agent: pods wait for it and are right when it is back; those that go do not wait', async () => {
   await using lab = await Lab.start({ nodes: 1, pods: 1 });
   await agentsReady(lab);

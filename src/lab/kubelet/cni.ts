@@ -82,11 +82,15 @@ export class CniRunner {
     this.#binDir = binDir;
   }
 
-  /** ADD through the chain, each plugin given the result of the one before. On failure everything is taken back, then it throws `cni`. */
-  async add(list: Conflist, attachment: Attachment): Promise<CniResult> {
+  /**
+   * ADD through the chain, each plugin given the result of the one before. On failure everything is taken back, then it throws `cni`. `ending`
+   * kills the plugin that runs, as runtimes do when the pod was deleted meanwhile: one that waits for the pod would wait in vain.
+   */
+  async add(list: Conflist, attachment: Attachment, ending?: AbortSignal): Promise<CniResult> {
     let result: CniResult | undefined;
     try {
-      for (const plugin of list.plugins) result = await this.#call('ADD', list, plugin, attachment, result);
+      for (const plugin of list.plugins)
+        result = await this.#call('ADD', list, plugin, attachment, result, ending);
     } catch (error) {
       await this.del(list, attachment, undefined).catch(() => undefined);
       throw error;
@@ -110,6 +114,7 @@ export class CniRunner {
     plugin: PluginConf,
     attachment: Attachment,
     prevResult: CniResult | undefined,
+    signal?: AbortSignal,
   ): Promise<CniResult | undefined> {
     const { capabilities, ...conf } = plugin;
     const runtimeConfig = capabilities?.portMappings ? { portMappings: attachment.portMappings } : undefined;
@@ -122,6 +127,7 @@ export class CniRunner {
     });
     const { code, stdout, stderr } = await run([...this.#enter, join(this.#binDir, plugin.type)], {
       input,
+      ...(signal ? { signal } : {}),
       env: {
         PATH: process.env.PATH,
         CNI_COMMAND: command,

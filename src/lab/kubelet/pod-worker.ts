@@ -116,7 +116,7 @@ export class PodWorker {
       await must(['sh', '-c', 'ip netns add "$1" && ip -n "$1" link set dev lo up', 'sh', name]);
       this.#ns = new NetNs(name);
     }
-    const result = await this.node.cni.add(list, this.#attachment());
+    const result = await this.node.cni.add(list, this.#attachment(), this.#ending.signal);
     this.#attached = { list, result };
     this.ips = (result.ips ?? []).map(({ address }) => address.split('/')[0] ?? '');
   }
