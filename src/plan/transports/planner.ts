@@ -73,8 +73,7 @@ function planSelf(self: Self, index: NodeIndex): UnitPlan {
   const node = index.get(self.name);
   if (node) problems.push(...ownConflicts(index, node));
   const plan = provision(self, index);
-  const guards = TRANSPORTS.flatMap((transport) => transport.guard?.(self, plan.devices.keys()) ?? []);
-  return { rows: [...plan.rows, ...guards], problems: [...problems, ...plan.problems] };
+  return { rows: plan.rows, problems: [...problems, ...plan.problems] };
 }
 
 function ownConflicts(index: NodeIndex, node: Node): Problem[] {

@@ -17,7 +17,7 @@ export interface Provision {
   readonly uses: readonly Carrier[];
   /** What must be on this machine: all that we accept, all that we still have promised, and all that we send by. */
   readonly devices: ReadonlyMap<Carrier, Device>;
-  /** All rows of the devices. */
+  /** All rows of the devices, and of who may send to them: the same list as long as nothing of it is different. */
   readonly rows: readonly Row[];
   readonly problems: readonly Problem[];
 }
@@ -60,7 +60,8 @@ function provide(self: Self, inUse: readonly Carrier[], asked: readonly string[]
     problems.push(...(device.problems ?? []));
     if (meant.has(carrier)) accepts.push(carrier);
   }
-  const rows = [...devices.values()].flatMap((device) => device.rows);
+  const guards = TRANSPORTS.flatMap((transport) => transport.guard?.(self, devices.keys()) ?? []);
+  const rows = [...[...devices.values()].flatMap((device) => device.rows), ...guards];
   return { accepts: accepts.sort(), uses: inUse, devices, rows, problems };
 }
 
