@@ -1,6 +1,6 @@
 /**
  * What network policy costs the packets that it lets through: a connection's beginning and one TCP flow, from outside to a pod of this node, with the
- * rules of 5,000 policies against the same without (the table asleep). Connection tracking works on both sides, as on every node that masquerades.
+ * rules of 5,000 policies against those that the same agent makes with --run-firewall=false. Both are there as tables, and one of them sleeps.
  *
  *   npm run bench -- policy-path [--policies 5000] [--pairs 40] [--ms 300]
  *
@@ -26,21 +26,26 @@ const { values } = parseArgs({
   },
 });
 
+const AGENT =
+  './fairlead agent --kubeconfig {kubeconfig} --node {node} --state-dir {dir} --cni-conf-dir {dir} --health-port 0 --transport layer2';
+
 const { outside, pods } = await policyMachine();
 const verdicts = new Verdicts(outside, pods);
 const stage = new Stage('policy', values.policies, 0);
 const receiver = spawn('nsenter', inside(pods, 1, 'receive', '7777'), { stdio: 'inherit' });
 try {
+  await stage.ready();
+  await programWithout();
   await program();
   stage.stopAgent();
-  nft('add table inet tracked; add chain inet tracked nat { type nat hook postrouting priority 100; }');
   console.log('family   what              with policy   without    ratio (bar 0.97)   standard error');
   for (const [i, address] of localIps(SWITCHED).entries()) {
     const from = OUTSIDER.ips[i] ?? '';
     const family = address.includes(':') ? 'IPv6' : 'IPv4';
     const measure = (role: 'send' | 'connect', rules: boolean) => async () => {
+      const [awake, asleep] = rules ? ['fairlead', 'without'] : ['without', 'fairlead'];
       // A table that sleeps wakes by being named without the flag.
-      nft(`add table inet fairlead${rules ? '' : ' { flags dormant; }'}`);
+      nft(`add table inet ${asleep} { flags dormant; }; add table inet ${awake}`);
       const { stdout } = await promisify(execFile)(
         'nsenter',
         inside(outside, 0, role, address, '7777', values.ms, from),
@@ -72,13 +77,25 @@ try {
   pods.close();
 }
 
+/** What the agent programs without policies, under the name of another table. */
+async function programWithout(): Promise<void> {
+  const pid = stage.start(`${AGENT} --run-firewall=false`);
+  await until('rules without policy', () => tables().includes('table inet fairlead'), 60_000);
+  await until('quiet', quiet(pid), 60_000);
+  stage.stopAgent();
+  const rules = execFileSync('nft', ['list', 'table', 'inet', 'fairlead'], { encoding: 'utf8' });
+  nft(`delete table inet fairlead; ${rules.replace('table inet fairlead', 'table inet without')}`);
+  nft('add table inet without { flags dormant; }');
+}
+
+function tables(): string {
+  return execFileSync('nft', ['list', 'tables'], { encoding: 'utf8' });
+}
+
 /** Starts the agent, waits for its rules, and opens the way. */
 async function program(): Promise<void> {
   const pairs = localIps(SWITCHED).map((to, i): [string, string] => [OUTSIDER.ips[i] ?? '', to]);
-  await stage.ready();
-  const pid = stage.start(
-    './fairlead agent --kubeconfig {kubeconfig} --node {node} --state-dir {dir} --cni-conf-dir {dir} --health-port 0 --transport layer2',
-  );
+  const pid = stage.start(AGENT);
   await verdicts.become(false, pairs, 60_000);
   const labels = JSON.stringify({ metadata: { labels: { switch: 'on' } } });
   await stage.call('PATCH', `/api/v1/namespaces/${OUTSIDER.namespace}/pods/${OUTSIDER.name}`, labels);
@@ -87,8 +104,8 @@ async function program(): Promise<void> {
   await setTimeout(500);
 }
 
-function nft(command: string): void {
-  execFileSync('nft', [command], { stdio: ['ignore', 'ignore', 'inherit'] });
+function nft(commands: string): void {
+  execFileSync('nft', ['-f', '-'], { input: commands, stdio: ['pipe', 'ignore', 'inherit'] });
 }
 
 /** Arguments of nsenter: `tcp-flow.ts` on one processor, in a namespace. */
