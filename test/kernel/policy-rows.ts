@@ -131,7 +131,7 @@ export function policyTable(settings: Partial<Config['policy']>): readonly Row[]
     { pod: 'x/b', ips: addresses('b'), ...judges(bIn, bOut) },
   ];
   const all = [
-    ...baseRows({ config, podCidrs, missing: {} }).rows,
+    ...baseRows({ config, podCidrs, addresses: [], missing: {} }).rows,
     ...addressSetRows(CLIENTS),
     ...addresses('a').flatMap((ip) => addressElement(CLIENTS, ip, 'pod x/a')),
     ...addressSetRows(REMOTE),
@@ -205,8 +205,12 @@ export function extremeTable(): readonly Row[] {
   const selection = chosen('egress', { policies: [long, `${long}2`] });
   const ports = { id: `${'w'.repeat(15)}/TCP of ${id}`, text: 'x'.repeat(300) };
   return [
-    ...baseRows({ config: { ...CONFIG, policy: settings }, podCidrs: [cidr('10.244.1.0/24')], missing: {} })
-      .rows,
+    ...baseRows({
+      config: { ...CONFIG, policy: settings },
+      podCidrs: [cidr('10.244.1.0/24')],
+      addresses: [],
+      missing: {},
+    }).rows,
     ...addressSetRows({ id, text: id }),
     ...portSetRows(ports),
     ...severalOf(blocks),

@@ -32,7 +32,7 @@ export const lostRulesPlanner: Planner<'base'> = {
     const missing = world.kernel.objects.get('kernel')?.missing ?? {};
     if (!lost || !config?.policy.enabled || missing.nftables !== undefined) return nothing;
     if (config.policy.unknownPods === 'open') return nothing;
-    const { rows } = baseRows({ config, podCidrs: lost.podCidrs, missing });
+    const { rows } = baseRows({ config, podCidrs: lost.podCidrs, addresses: [], missing });
     return { rows, problems: [CLOSED] };
   },
 };

@@ -1,4 +1,5 @@
 import type { Config } from '../../model/cluster/config.ts';
+import type { Node } from '../../model/cluster/node.ts';
 import type { Pod } from '../../model/cluster/pod.ts';
 import { equal } from '../../model/equal.ts';
 import type { Ip } from '../../model/net/ip.ts';
@@ -58,7 +59,7 @@ export const policyPlanner: Planner<Unit> = {
     if (change.source !== 'nodes') return;
     yield `node/${change.key}`;
     const own = change.key === world.config.objects.get('config')?.nodeName;
-    if (own && !equal(change.before?.podCidrs, change.after?.podCidrs)) yield 'base';
+    if (own && !equal(placeOf(change.before), placeOf(change.after))) yield 'base';
   },
   plan(unit, world) {
     const config = world.config.objects.get('config');
@@ -66,14 +67,19 @@ export const policyPlanner: Planner<Unit> = {
     const missing = world.kernel.objects.get('kernel')?.missing ?? {};
     if (missing.nftables !== undefined) return unit === 'base' ? unenforced(missing.nftables) : nothing;
     if (unit === 'base') {
-      const podCidrs = world.nodes.objects.get(config.nodeName)?.podCidrs ?? [];
-      return baseRows({ config, podCidrs, missing });
+      return baseRows({ config, missing, ...placeOf(world.nodes.objects.get(config.nodeName)) });
     }
     const slash = unit.indexOf('/');
     const plan = PLANS[unit.slice(0, slash)];
     return plan?.(unit.slice(slash + 1), policyIndex(world), config, world) ?? nothing;
   },
 };
+
+/** What base chains know of this node. */
+function placeOf(node: Node | undefined): Pick<Node, 'podCidrs' | 'addresses'> {
+  const { podCidrs = [], addresses = [] } = node ?? {};
+  return { podCidrs, addresses };
+}
 
 type Plan = (name: string, index: PolicyIndex, config: Config, world: World) => UnitPlan;
 

@@ -2,7 +2,7 @@
 import type { Config } from '../../../model/cluster/config.ts';
 import { DIRECTIONS, type Direction } from '../../../model/cluster/policy.ts';
 import type { Cidr } from '../../../model/net/cidr.ts';
-import { FAMILIES, familyOf } from '../../../model/net/ip.ts';
+import { FAMILIES, familyOf, type Ip } from '../../../model/net/ip.ts';
 import { ENDED_SETS, ENDED_TIMEOUT, endedSet } from '../../../model/rows/ended.ts';
 import { type NftChain, type NftRule, nftSetKey } from '../../../model/rows/nft.ts';
 import { clampPodsChain, TO_CLAMP } from '../../nft/clamp.ts';
@@ -43,6 +43,8 @@ export interface Here {
   readonly config: Config;
   /** Of this node; empty when its Node is not known. */
   readonly podCidrs: readonly Cidr[];
+  /** Of this node, as its Node says: what it sends comes from these nearly always. */
+  readonly addresses: readonly Ip[];
 }
 
 /**
@@ -52,15 +54,19 @@ export interface Here {
 export function baseChains(here: Here): NftRow[] {
   const ended = rule([jump(ENDED_CHAIN)], 'connections that policy has ended');
   const tracked = rule([FIRST_OR_STRAY, jump(ENDED_CHAIN)], 'connections that policy has ended');
-  const own = rule([fibType('saddr', 'local'), accept], "the node's own traffic");
+  const own = [
+    // Asking the routing tables costs as much as all else here, and tunnel packets come this way for ever.
+    ...here.addresses.map((ip) => rule([is(saddr(familyOf(ip)), ip), accept], "the node's own traffic")),
+    rule([fibType('saddr', 'local'), accept], "the node's own traffic, from other addresses"),
+  ];
   const loopback = rule([is(iifname, 'lo'), accept], "the node's own traffic");
   const clamps = here.config.clampMss && here.podCidrs.length > 0;
   return [
     ...(clamps ? [clampPodsChain(here.podCidrs)] : []),
     ...hooked('forward', 'egress', [ended], clamps ? [TO_CLAMP] : []),
     ...hooked('forward', 'ingress', []),
-    ...hooked('output', 'egress', [tracked, own]),
-    ...hooked('output', 'ingress', [own]),
+    ...hooked('output', 'egress', [tracked, ...own]),
+    ...hooked('output', 'ingress', own),
     ...tunnelSets(here.config),
     ...hooked('input', 'egress', [...fromTunnel(here.config), ended, loopback]),
   ];

@@ -171,7 +171,7 @@ function rowsFor(one: Case): readonly Row[] {
   const none: Judges = { admin: undefined, selection: undefined };
   const pod = { pod: 'x/a', ips: OURS, ingress: none, egress: none, [direction]: judges };
   return [
-    ...baseRows({ config: CONFIG, podCidrs: [], missing: {} }).rows,
+    ...baseRows({ config: CONFIG, podCidrs: [], addresses: [], missing: {} }).rows,
     ...Object.entries(ADDRESSES).flatMap(([id, ips]) => [
       ...addressSetRows({ id, text: id }),
       ...ips.flatMap((ip) => addressElement({ id, text: id }, ip, id)),
@@ -281,7 +281,9 @@ test('a rule without peers or ports allows nothing and leaves nothing behind', (
 });
 
 test('an established connection costs one test a base chain', () => {
-  const table = tableView(baseRows({ config: CONFIG, podCidrs: [cidr('10.244.1.0/24')], missing: {} }).rows);
+  const table = tableView(
+    baseRows({ config: CONFIG, podCidrs: [cidr('10.244.1.0/24')], addresses: [], missing: {} }).rows,
+  );
   const passage = walkPacket(table, {
     hook: 'forward',
     from: '10.244.1.2' as Ip,
@@ -306,12 +308,28 @@ test('an established connection costs one test a base chain', () => {
   assert.deepEqual(comments(table, 'policy-forward-ingress'), [first]);
 });
 
+test("what the node sends from its Node's addresses passes without a question to the routing tables", () => {
+  const addresses = ['10.0.0.1', '2001:db8::1'] as Ip[];
+  const { rows } = baseRows({ config: CONFIG, podCidrs: [cidr('10.244.1.0/24')], addresses, missing: {} });
+  const send = (from: string, local: readonly string[]) =>
+    walkPacket(tableView(rows), {
+      hook: 'output',
+      from: from as Ip,
+      to: '10.244.1.2' as Ip,
+      protocol: 'udp',
+      local,
+    }).decisions.map(({ by }) => by);
+  // Nothing is local here as far as the routing tables are concerned: only the first rule can have let it through.
+  assert.deepEqual(send('10.0.0.1', []), ["the node's own traffic", "the node's own traffic"]);
+  assert.ok(!send('10.0.0.9', []).includes("the node's own traffic"));
+});
+
 const comments = (table: ReturnType<typeof tableView>, name: string) =>
   table.chains.get(name)?.rules.map(({ comment }) => comment);
 
 test('the MSS is clamped on the way into policy, where it is clamped at all', () => {
   const chains = (clampMss: boolean, podCidrs: readonly Cidr[]) =>
-    tableView(baseRows({ config: { ...CONFIG, clampMss }, podCidrs, missing: {} }).rows);
+    tableView(baseRows({ config: { ...CONFIG, clampMss }, podCidrs, addresses: [], missing: {} }).rows);
   const ours = [cidr('10.244.1.0/24')];
   assert.equal(chains(true, ours).chains.get('clamp-mss-of-pods')?.rules.length, 2);
   for (const table of [chains(false, ours), chains(true, [])]) {
@@ -331,7 +349,7 @@ test('what nodes send to the tunnel is not judged; untracked packets of pods are
     };
   });
   const judge = (config: Config, more: Partial<Packet>) => {
-    const rows = baseRows({ config, podCidrs: [cidr('10.244.1.0/24')], missing: {} }).rows;
+    const rows = baseRows({ config, podCidrs: [cidr('10.244.1.0/24')], addresses: [], missing: {} }).rows;
     const packet = {
       hook: 'input',
       from: '10.0.0.2' as Ip,
@@ -388,6 +406,7 @@ test('settings: reject, no log, unknown pods open', () => {
     baseRows({
       config: { ...CONFIG, policy: { ...settings, ...more } },
       podCidrs: [cidr('10.244.1.0/24')],
+      addresses: [],
       missing: {},
     }).rows;
   const has = (rows: readonly Row[], text: string) => JSON.stringify(rows).includes(text);

@@ -44,13 +44,13 @@ export interface Base extends Here {
 }
 
 /** Base chains, dispatch maps, sets of ended flows, the denied chains: all that is there once. */
-export function baseRows({ config, podCidrs }: Base): UnitPlan {
+export function baseRows({ config, podCidrs, addresses }: Base): UnitPlan {
   const { policy, cni } = config;
   const bridge = cni.write && cni.plugin === 'bridge' ? cni.bridge : undefined;
   const closing = { unknownPods: policy.unknownPods, podCidrs, bridge };
   return {
     rows: [
-      ...baseChains({ config, podCidrs }),
+      ...baseChains({ config, podCidrs, addresses }),
       ...endedRows(),
       ...neighbourRows(),
       ...dispatchChains(closing),
