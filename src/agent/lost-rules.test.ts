@@ -122,7 +122,8 @@ test('a first start, one after a reboot, one without policies, one where unknown
   for (const text of [
     '',
     '{}',
-    '{"boot":"boot-1","podCidrs":["x"]}',
+    '{"boot":"boot-1","podCidrs":["x"],"addresses":[]}',
+    '{"boot":"boot-1","podCidrs":[],"addresses":["x"]}',
     readFileSync(file, 'utf8').slice(0, -5),
   ]) {
     writeFileSync(file, text);

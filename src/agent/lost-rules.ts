@@ -1,6 +1,8 @@
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import type { LostRules } from '../model/cluster/lost-rules.ts';
 import { describe } from '../model/errors.ts';
-import { type Cidr, tryCidr } from '../model/net/cidr.ts';
+import { tryCidr } from '../model/net/cidr.ts';
+import { tryIp } from '../model/net/ip.ts';
 import type { Problem } from '../model/problem.ts';
 import type { World, WorldSink } from '../model/world.ts';
 import { hasPolicyRules } from '../plan/policy/lost-rules.ts';
@@ -23,12 +25,12 @@ export interface LostRulesOptions {
  * in the kernel before. Where they are still there nothing is touched. Where they are gone, and were there since the machine was started, the
  * table has an object.
  *
- * That they were there, and the node's pod CIDRs, are written down once policies are known. Without policies nothing is, so that a first start
+ * That they were there, and what the base chains say of the node, is written down once policies are known. Without policies nothing is, so that a first start
  * closes nothing.
  */
 export class LostRulesWatch {
   readonly #options: LostRulesOptions;
-  #podCidrs: readonly Cidr[] | undefined;
+  #guarded: LostRules | undefined;
   #known = false;
   #written: string | undefined;
 
@@ -39,7 +41,7 @@ export class LostRulesWatch {
   /** Reads what an agent before this one wrote down. The table is ready from then on. */
   load(): void {
     const { sink, file, boot } = this.#options;
-    this.#podCidrs = readGuarded(file, boot);
+    this.#guarded = readGuarded(file, boot);
     sink.ready('lostRules');
   }
 
@@ -50,16 +52,17 @@ export class LostRulesWatch {
       this.#known = true;
       sink.remove('lostRules', 'policy');
       this.#remember();
-    } else if (!this.#known && this.#podCidrs && found && !hasPolicyRules(found)) {
-      sink.put('lostRules', 'policy', { podCidrs: this.#podCidrs });
+    } else if (!this.#known && this.#guarded && found && !hasPolicyRules(found)) {
+      sink.put('lostRules', 'policy', this.#guarded);
     }
   }
 
   #remember(): void {
     const { world, file, boot, tell } = this.#options;
     const config = world.config.objects.get('config');
-    const podCidrs = world.nodes.objects.get(config?.nodeName ?? '')?.podCidrs ?? [];
-    const text = config?.policy.enabled ? JSON.stringify({ version: 1, boot, podCidrs }) : '';
+    const { podCidrs = [], addresses = [] } = world.nodes.objects.get(config?.nodeName ?? '') ?? {};
+    const guarded = { podCidrs, addresses };
+    const text = config?.policy.enabled ? JSON.stringify({ version: 1, boot, ...guarded }) : '';
     if (text === this.#written) return;
     this.#written = text;
     try {
@@ -83,14 +86,20 @@ export class LostRulesWatch {
 }
 
 /** What cannot be read was never written by us whole, or lies: then nothing is known. */
-function readGuarded(file: string, boot: string): readonly Cidr[] | undefined {
+function readGuarded(file: string, boot: string): LostRules | undefined {
   try {
-    const parsed = JSON.parse(readFileSync(file, 'utf8')) as { boot?: unknown; podCidrs?: unknown };
-    if (parsed.boot !== boot || !Array.isArray(parsed.podCidrs)) return undefined;
-    const podCidrs = parsed.podCidrs.map((text) => tryCidr(String(text)));
-    const good = podCidrs.filter((cidr) => cidr !== undefined);
-    return good.length < podCidrs.length ? undefined : good;
+    const parsed = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>;
+    const podCidrs = listOf(parsed.podCidrs, tryCidr);
+    const addresses = listOf(parsed.addresses, tryIp);
+    return parsed.boot === boot && podCidrs && addresses ? { podCidrs, addresses } : undefined;
   } catch {
     return undefined;
   }
+}
+
+/** `undefined` unless it is a list of nothing else. */
+function listOf<T>(value: unknown, read: (text: string) => T | undefined): readonly T[] | undefined {
+  if (!Array.isArray(value)) return undefined;
+  const items = value.map((text) => read(String(text))).filter((item) => item !== undefined);
+  return items.length === value.length ? items : undefined;
 }

@@ -1,4 +1,5 @@
 import type { Cidr } from '../net/cidr.ts';
+import type { Ip } from '../net/ip.ts';
 
 /**
  * Policies were enforced here since the machine was started, their rules have gone from the kernel, and no agent that is still running knows
@@ -7,4 +8,5 @@ import type { Cidr } from '../net/cidr.ts';
 export interface LostRules {
   /** Of this node, as they were then. */
   readonly podCidrs: readonly Cidr[];
+  readonly addresses: readonly Ip[];
 }

@@ -2,6 +2,7 @@
 import { DIRECTIONS } from '../../model/cluster/policy.ts';
 import type { Problem } from '../../model/problem.ts';
 import { nftChainKey } from '../../model/rows/nft.ts';
+import { podNetwork } from '../nodes/pod-network.ts';
 import { nothing, type Planner } from '../planner.ts';
 import { baseChain } from './render/names.ts';
 import { baseRows } from './render/render.ts';
@@ -21,18 +22,17 @@ export function hasPolicyRules(found: ReadonlyMap<string, unknown>): boolean {
  */
 export const lostRulesPlanner: Planner<'base'> = {
   name: 'lost-rules',
-  reads: ['config', 'kernel', 'lostRules'],
+  reads: ['config', 'kernel', 'cni', 'lostRules'],
   writes: ['nft'],
   units: () => ['base'],
-  affected: ({ source }) =>
-    source === 'config' || source === 'kernel' || source === 'lostRules' ? ['base'] : [],
+  affected: () => ['base'],
   plan(_, world) {
     const config = world.config.objects.get('config');
     const lost = world.lostRules.objects.get('policy');
     const missing = world.kernel.objects.get('kernel')?.missing ?? {};
     if (!lost || !config?.policy.enabled || missing.nftables !== undefined) return nothing;
     if (config.policy.unknownPods === 'open') return nothing;
-    const { rows } = baseRows({ config, podCidrs: lost.podCidrs, addresses: [], missing });
+    const { rows } = baseRows({ config, missing, ...lost });
     return { rows, problems: [CLOSED] };
   },
 };
