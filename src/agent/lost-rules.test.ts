@@ -34,7 +34,7 @@ function rig(t: TestContext) {
     const problems: Problem[][] = [];
     store.put('config', 'config', { ...CONFIG, policy: { ...CONFIG.policy, ...policy } });
     store.put('kernel', 'kernel', { release: '6.1', missing: {} });
-    for (const source of ['config', 'kernel', 'births'] as const) store.ready(source);
+    for (const source of ['config', 'kernel', 'cni', 'births'] as const) store.ready(source);
     const tell = (all: readonly Problem[]) => void problems.push([...all]);
     const watch = new LostRulesWatch({ sink: store, world: store.world, file, boot, tell });
     watch.load();

@@ -8,6 +8,7 @@ import {
   facts,
   link,
   node,
+  PREDECESSOR,
   type Step,
 } from '../../test/support/plan-worlds.ts';
 import type { Config } from '../model/cluster/config.ts';
@@ -56,6 +57,7 @@ const anyConfig: fc.Arbitrary<Config> = fc
     vxlan: fc.constantFrom({ vni: 1, port: 8472 }, { vni: 2, port: 8472 }),
     router: fc.record({ enabled: fc.oneof({ arbitrary: fc.constant(true), weight: 5 }, fc.constant(false)) }),
     clampMss: fc.boolean(),
+    cni: fc.constantFrom('bridge', 'bridge', 'ptp').map((plugin) => ({ ...CONFIG.cni, plugin })),
     masquerade: fc.record({ enabled: fc.boolean(), exclude: fc.subarray(CIDRS).map((all) => all.map(cidr)) }),
   })
   .map((changes) => ({ ...CONFIG, ...changes }) as Config);
@@ -70,7 +72,11 @@ const anyStep: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 2,
     arbitrary: fc
-      .tuple(fc.constantFrom('eth0', 'eth1', 'veth9'), fc.subarray(ADDRESSES), fc.constantFrom(1500, 1300))
+      .tuple(
+        fc.constantFrom('eth0', 'eth1', 'veth9', 'fairlead0', 'kube-bridge'),
+        fc.subarray(ADDRESSES),
+        fc.constantFrom(1500, 1300),
+      )
       .map(([name, addresses, mtu]) => {
         const texts = addresses.map((address) => `${address}/${address.includes(':') ? 64 : 24}`);
         return {
@@ -83,7 +89,7 @@ const anyStep: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 1,
     arbitrary: fc
-      .constantFrom('eth0', 'eth1')
+      .constantFrom('eth0', 'eth1', 'fairlead0', 'kube-bridge')
       .map((key) => ({ source: 'links', key, object: undefined }) as const),
   },
   {
@@ -95,15 +101,15 @@ const anyStep: fc.Arbitrary<Step> = fc.oneof(
         { vxlan: 'no vxlan' },
         { nftables: 'no nftables' },
         { nexthop: 'no nexthop' },
+        { br_netfilter: 'no br_netfilter' },
       )
       .map((missing) => ({ source: 'kernel', key: 'kernel', object: { release: '6.1', missing } }) as const),
   },
   {
     weight: 1,
-    arbitrary: fc.constantFrom('kube-bridge', undefined).map((bridge) => {
-      const object = { path: '/etc/cni/net.d/10-k.conflist', name: 'old', bridge, software: 'kube-router' };
-      return { source: 'cni', key: object.path, object } as const;
-    }),
+    arbitrary: fc
+      .constantFrom(PREDECESSOR, { ...PREDECESSOR, bridge: undefined }, undefined)
+      .map((object) => ({ source: 'cni', key: PREDECESSOR.path, object }) as const),
   },
 );
 

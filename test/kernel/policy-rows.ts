@@ -5,6 +5,7 @@ import { FAMILIES, type Family } from '../../src/model/net/ip.ts';
 import type { Row } from '../../src/model/rows/row.ts';
 import type { PacketHook } from '../../src/plan/nft/walk/packet.ts';
 import { type NftTableView, type Passage, walkPacket } from '../../src/plan/nft/walk/packets.ts';
+import { podNetwork } from '../../src/plan/nodes/pod-network.ts';
 import { blocksOf } from '../../src/plan/policy/compile/blocks.ts';
 import type { BlockSet, CompiledPolicy, LocalPod, Selection, Tier } from '../../src/plan/policy/compiled.ts';
 import {
@@ -131,7 +132,7 @@ export function policyTable(settings: Partial<Config['policy']>): readonly Row[]
     { pod: 'x/b', ips: addresses('b'), ...judges(bIn, bOut) },
   ];
   const all = [
-    ...baseRows({ config, podCidrs, addresses: [], missing: {} }).rows,
+    ...baseRows({ config, podCidrs, addresses: [], network: podNetwork(config, []), missing: {} }).rows,
     ...addressSetRows(CLIENTS),
     ...addresses('a').flatMap((ip) => addressElement(CLIENTS, ip, 'pod x/a')),
     ...addressSetRows(REMOTE),
@@ -209,6 +210,7 @@ export function extremeTable(): readonly Row[] {
       config: { ...CONFIG, policy: settings },
       podCidrs: [cidr('10.244.1.0/24')],
       addresses: [],
+      network: podNetwork(CONFIG, []),
       missing: {},
     }).rows,
     ...addressSetRows({ id, text: id }),

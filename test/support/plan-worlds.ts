@@ -128,6 +128,14 @@ export function store(content: Content): WorldStore {
 
 export const world = (content: Content): World => store(content).world;
 
+/** A conflist that kube-router left. */
+export const PREDECESSOR: WorldTables['cni'] = {
+  path: '/etc/cni/net.d/10-kuberouter.conflist',
+  name: 'mynet',
+  bridge: 'kube-bridge',
+  software: 'kube-router',
+};
+
 /** All rows of a plan from scratch, by target and key. */
 export function plan(planners: readonly Planner[], content: Content): Planned {
   const engine = planOnce(planners, world(content));

@@ -16,7 +16,7 @@ import type {
 import { EVERYTHING, type Selector, type SelectorTerm, selector } from '../../src/model/cluster/selector.ts';
 import { cidr } from '../../src/model/net/cidr.ts';
 import { ip } from '../../src/model/net/ip.ts';
-import { CONFIG, node, type Step } from './plan-worlds.ts';
+import { CONFIG, node, PREDECESSOR, type Step } from './plan-worlds.ts';
 import { DENY } from './policy-worlds.ts';
 
 const NAMESPACES = ['x', 'y', 'z'];
@@ -169,8 +169,15 @@ const config: fc.Arbitrary<Config> = fc
     defaultDeny: fc.constantFrom('none', 'ingress', 'egress', 'both'),
     defaultDenyExcept: fc.subarray(NAMESPACES, { maxLength: 1 }),
     denied: fc.constantFrom('drop', 'reject'),
+    plugin: fc.constantFrom('bridge', 'bridge', 'ptp'),
   })
-  .map((changes) => ({ ...CONFIG, policy: { ...CONFIG.policy, ...changes } }) as Config);
+  .map(({ plugin, ...changes }) => {
+    const [cni, policy] = [
+      { ...CONFIG.cni, plugin },
+      { ...CONFIG.policy, ...changes },
+    ];
+    return { ...CONFIG, cni, policy } as Config;
+  });
 
 const nodes = fc
   .record({
@@ -217,6 +224,12 @@ export const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 2, arbitrary: config.map((object) => ({ source: 'config', key: 'config', object }) as const) },
   { weight: 2, arbitrary: nodes.map((object) => ({ source: 'nodes', key: object.name, object }) as const) },
   { weight: 1, arbitrary: gone('nodes', ['n1', 'n2']) },
+  {
+    weight: 1,
+    arbitrary: fc
+      .constantFrom(PREDECESSOR, undefined)
+      .map((object) => ({ source: 'cni', key: PREDECESSOR.path, object }) as const),
+  },
 );
 
 function gone(source: Step['source'], all: readonly string[]): fc.Arbitrary<Step> {

@@ -1,6 +1,6 @@
 import type { Config } from '../../model/cluster/config.ts';
 import type { World } from '../../model/world.ts';
-import { podNetwork } from '../node/conflist.ts';
+import { podNetwork } from '../nodes/pod-network.ts';
 import { nothing, type Planner, type UnitPlan } from '../planner.ts';
 import { birthRows, portRows, tableRows } from './rows.ts';
 

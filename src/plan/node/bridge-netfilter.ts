@@ -53,9 +53,8 @@ export function bridgeNetfilterProblems(self: Self, world: World): Problem[] {
 }
 
 /** With ptp chosen there is none, unless pods are still on it from before. */
-function ownBridge({ config }: Self, world: World): string | undefined {
-  const { plugin, bridge } = config.cni;
-  return plugin === 'bridge' || world.links.objects.has(bridge) ? bridge : undefined;
+function ownBridge({ config, network: { bridge } }: Self, world: World): string | undefined {
+  return config.cni.plugin === 'bridge' || world.links.objects.has(bridge) ? bridge : undefined;
 }
 
 const bridgeOfOthers = (world: World): string | undefined =>

@@ -1,30 +1,10 @@
 import type { Config } from '../../model/cluster/config.ts';
-import type { ForeignCni } from '../../model/cluster/host.ts';
 import type { Cidr } from '../../model/net/cidr.ts';
 import { FAMILIES, type Family, familyOf } from '../../model/net/ip.ts';
+import type { PodNetwork } from '../nodes/pod-network.ts';
 
 /** Understood by libcni since 0.8 and by every plugin since 1.0; later versions add nothing that we use. */
 const CNI_VERSION = '1.0.0';
-const NETWORK = 'fairlead';
-/** Software whose pods we carry on: its bridge and its network's name, under which host-local keeps the leases. */
-const PREDECESSORS: readonly string[] = ['kube-router', 'kopeio'];
-
-/** Names that running pods depend on. */
-export interface PodNetwork {
-  readonly name: string;
-  readonly bridge: string;
-  /** The file that they were taken from. */
-  readonly from: string | undefined;
-}
-
-/** Of several files the first by path counts, as for the container runtime. */
-export function podNetwork(config: Config, foreign: Iterable<ForeignCni>): PodNetwork {
-  const [before] = [...foreign]
-    .filter((file) => file.bridge !== undefined && PREDECESSORS.includes(file.software ?? ''))
-    .sort((a, b) => (a.path < b.path ? -1 : 1));
-  if (before?.bridge === undefined) return { name: NETWORK, bridge: config.cni.bridge, from: undefined };
-  return { name: before.name, bridge: before.bridge, from: before.path };
-}
 
 /** What a conflist is made of. */
 export interface PodAttachment {

@@ -7,6 +7,7 @@ import {
   facts,
   link,
   node,
+  PREDECESSOR,
   plan,
   rowsOf,
 } from '../../../test/support/plan-worlds.ts';
@@ -109,6 +110,8 @@ test('a kernel whose rules cannot see into bridges: pods are routed, and it is s
   const ptp = { config: { cni: { ...CONFIG.cni, plugin: 'ptp' as const } } };
   assert.deepEqual(problems(ptp), []);
   assert.equal(problems({ ...ptp, links: [eth0(n1), link('fairlead0', [])] }).length, 1, 'pods from before');
+  const left = { ...ptp, links: [eth0(n1), link('kube-bridge', [])], cni: [PREDECESSOR] };
+  assert.match(problems(left)[0] ?? '', /between pods on the bridge kube-bridge:/, 'of a predecessor');
   const cni = [{ path: '/etc/cni/net.d/10-x.conflist', name: 'x', bridge: 'cni0', software: undefined }];
   assert.match(problems({ config: FOREIGN, cni })[0] ?? '', /bridge cni0: .* whatever policies say/);
   const off = conflist({ nodes: [n1], config: OFF, ...NO_BRIDGE_NETFILTER }) as {
@@ -120,12 +123,7 @@ test('a kernel whose rules cannot see into bridges: pods are routed, and it is s
 test('kube-router and kopeio are taken over with bridge and network name, others are not', () => {
   const cni = [
     { path: '/etc/cni/net.d/87-podman.conflist', name: 'podman', bridge: 'cni-podman0', software: undefined },
-    {
-      path: '/etc/cni/net.d/10-kuberouter.conflist',
-      name: 'mynet',
-      bridge: 'kube-bridge',
-      software: 'kube-router',
-    },
+    PREDECESSOR,
   ];
   const taken = conflist({ nodes: [n1], cni }) as { name: string; plugins: { bridge?: string }[] };
   assert.deepEqual([taken.name, taken.plugins[0]?.bridge], ['mynet', 'kube-bridge']);

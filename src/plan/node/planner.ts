@@ -7,13 +7,14 @@ import type { World } from '../../model/world.ts';
 import { FROM_PODS_CHAIN } from '../egress/names.ts';
 import { masquerades } from '../egress/planner.ts';
 import { nodeIndex, noteNode } from '../nodes/node-index.ts';
+import { podNetwork } from '../nodes/pod-network.ts';
 import { nothing, type Planner, type UnitPlan } from '../planner.ts';
 import { factsRow } from '../transports/facts.ts';
 import { podMtu } from '../transports/mtu.ts';
 import { enabledTransports } from '../transports/registry.ts';
 import { type Self, sameNode, selfOf, touchesUnderlay } from '../transports/underlay.ts';
 import { bridgeNetfilterProblems, bridgeNetfilterRows, podPlugin } from './bridge-netfilter.ts';
-import { conflist, podNetwork } from './conflist.ts';
+import { conflist } from './conflist.ts';
 import { forwardingRows } from './sysctls.ts';
 
 /** `facts` = what we tell other nodes; `duties` = all else that this machine needs and says. */
@@ -41,7 +42,7 @@ export const nodePlanner: Planner<Unit> = {
         return ['duties'];
       case 'links':
         if (touchesUnderlay(change, world)) return UNITS;
-        return isOwnBridge(change.key, world) ? ['duties'] : [];
+        return isPodBridge(change.key, world) ? ['duties'] : [];
       default:
         return [];
     }
@@ -55,8 +56,10 @@ export const nodePlanner: Planner<Unit> = {
   },
 };
 
-const isOwnBridge = (link: string, world: World): boolean =>
-  world.config.objects.get('config')?.cni.bridge === link;
+function isPodBridge(link: string, world: World): boolean {
+  const config = world.config.objects.get('config');
+  return config !== undefined && podNetwork(config, world.cni.objects.values()).bridge === link;
+}
 
 function hasUnderlay(self: Self): boolean {
   return self.underlay.ipv4 !== undefined || self.underlay.ipv6 !== undefined;
@@ -90,7 +93,7 @@ function planDuties(self: Self, world: World): UnitPlan {
   const rows: Row[] = [...sysctls];
   const told = [...before];
   if (self.config.cni.write) {
-    const file = conflistRow(self, world, before);
+    const file = conflistRow(self, before);
     rows.push(file);
     told.push(ref(file));
   }
@@ -109,9 +112,9 @@ function masqueradeRefs(self: Self): RowRef[] {
 }
 
 /** A kubelet calls its node Ready half a second after this file appears: it waits for all that packets need. */
-function conflistRow(self: Self, world: World, needs: readonly RowRef[]): RowOf<'file'> {
+function conflistRow(self: Self, needs: readonly RowRef[]): RowOf<'file'> {
+  const { network } = self;
   const { cni } = self.config;
-  const network = podNetwork(self.config, world.cni.objects.values());
   const path = `${cni.dir.replace(/\/+$/, '')}/${cni.file}`;
   const taken = network.from === undefined ? '' : `, bridge and network name taken over from ${network.from}`;
   return {

@@ -1,5 +1,4 @@
 /** What rules of several rooms say of the UDP tunnel between nodes, and of who may send to it. */
-import type { Config } from '../../model/cluster/config.ts';
 import { FAMILIES, type Family } from '../../model/net/ip.ts';
 import { nftSetKey } from '../../model/rows/nft.ts';
 import type { RowOf } from '../../model/rows/row.ts';
@@ -21,11 +20,4 @@ export function tunnelNodeSets(): RowOf<'nft'>[] {
       body: { kind: 'set', name, key, interval: false, comment },
     };
   });
-}
-
-/** The link, or the beginning of the names of the links, by which packets of our own pods come to this node's IP stack. */
-export function podLinks({ cni }: Config): string | undefined {
-  if (!cni.write) return undefined;
-  // The plugin `ptp` names its links so.
-  return cni.plugin === 'bridge' ? cni.bridge : 'veth*';
 }

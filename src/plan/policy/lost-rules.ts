@@ -25,14 +25,15 @@ export const lostRulesPlanner: Planner<'base'> = {
   reads: ['config', 'kernel', 'cni', 'lostRules'],
   writes: ['nft'],
   units: () => ['base'],
-  affected: () => ['base'],
+  affected: ({ source }) => (lostRulesPlanner.reads.includes(source) ? ['base'] : []),
   plan(_, world) {
     const config = world.config.objects.get('config');
     const lost = world.lostRules.objects.get('policy');
     const missing = world.kernel.objects.get('kernel')?.missing ?? {};
     if (!lost || !config?.policy.enabled || missing.nftables !== undefined) return nothing;
     if (config.policy.unknownPods === 'open') return nothing;
-    const { rows } = baseRows({ config, missing, ...lost });
+    const network = podNetwork(config, world.cni.objects.values());
+    const { rows } = baseRows({ config, missing, network, ...lost });
     return { rows, problems: [CLOSED] };
   },
 };

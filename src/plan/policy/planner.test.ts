@@ -2,7 +2,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { assertStepwise, CONFIG, type Step } from '../../../test/support/plan-worlds.ts';
+import {
+  assertStepwise,
+  CONFIG,
+  node,
+  PREDECESSOR,
+  plan,
+  type Step,
+} from '../../../test/support/plan-worlds.ts';
 import {
   CLUSTER_POLICIES,
   CONTAINERS,
@@ -29,6 +36,8 @@ import type { Config } from '../../model/cluster/config.ts';
 import { ip } from '../../model/net/ip.ts';
 import type { NftBody } from '../../model/rows/nft.ts';
 import { PlanEngine } from '../engine.ts';
+import { tableView, walkPacket } from '../nft/walk/packets.ts';
+import { transportsPlanner } from '../transports/planner.ts';
 import { policyPlanner } from './planner.ts';
 
 test('step by step, twice, backwards, in batches: always the rows of a plan from scratch', () => {
@@ -264,4 +273,32 @@ test('without nftables nothing is planned and an operator is told; switched off,
   store.put('config', 'config', { ...CONFIG, policy: { ...CONFIG.policy, enabled: false } });
   turn();
   assert.deepEqual(engine.problems(), []);
+});
+
+test('pods on a predecessor’s bridge: forged sources are closed there, and none of them counts as a node’s', () => {
+  const { store, engine, turn } = running({ pods: [pod('x/a', '', '10.244.1.2')] });
+  const others = plan([transportsPlanner], { nodes: [node(1), node(2)] }).rows.filter(({ key }) =>
+    key.startsWith('element'),
+  );
+  const by = (hook: 'forward' | 'input', iif: string) => {
+    const packet = {
+      hook,
+      iif,
+      from: ip('10.0.0.2'),
+      to: ip('10.0.0.1'),
+      protocol: 'udp',
+      dport: 8472,
+    } as const;
+    return walkPacket(tableView([...engine.rows(), ...others]), { ...packet, state: 'untracked' }).by;
+  };
+  const closed = 'no known pod has this address';
+  assert.equal(by('forward', 'fairlead0'), closed);
+  assert.notEqual(by('forward', 'kube-bridge'), closed);
+  store.put('cni', PREDECESSOR.path, PREDECESSOR);
+  turn();
+  for (const hook of ['forward', 'input'] as const) assert.equal(by(hook, 'kube-bridge'), closed, hook);
+  assert.match(by('input', 'eth0'), /^from node to node/);
+  store.remove('cni', PREDECESSOR.path);
+  turn();
+  for (const hook of ['forward', 'input'] as const) assert.equal(by(hook, 'fairlead0'), closed, hook);
 });

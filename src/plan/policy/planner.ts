@@ -7,6 +7,7 @@ import type { Problem } from '../../model/problem.ts';
 import type { Row } from '../../model/rows/row.ts';
 import type { World } from '../../model/world.ts';
 import { nodeAddresses } from '../nodes/addresses.ts';
+import { podNetwork } from '../nodes/pod-network.ts';
 import { nothing, type Planner, type UnitPlan } from '../planner.ts';
 import { portNumbers } from './compile/wanted-sets.ts';
 import { notePolicy, type PolicyIndex, policyIndex, unitOf } from './policy-index.ts';
@@ -40,6 +41,7 @@ export const policyPlanner: Planner<Unit> = {
   reads: [
     'config',
     'kernel',
+    'cni',
     'nodes',
     'pods',
     'namespaces',
@@ -56,6 +58,7 @@ export const policyPlanner: Planner<Unit> = {
     yield* index.take();
     if (change.source === 'kernel') yield* everything(world);
     if (change.source === 'config') yield* configured(change.before, change.after, index, world);
+    if (change.source === 'cni') yield 'base';
     if (change.source !== 'nodes') return;
     yield `node/${change.key}`;
     const own = change.key === world.config.objects.get('config')?.nodeName;
@@ -67,7 +70,8 @@ export const policyPlanner: Planner<Unit> = {
     const missing = world.kernel.objects.get('kernel')?.missing ?? {};
     if (missing.nftables !== undefined) return unit === 'base' ? unenforced(missing.nftables) : nothing;
     if (unit === 'base') {
-      return baseRows({ config, missing, ...placeOf(world.nodes.objects.get(config.nodeName)) });
+      const network = podNetwork(config, world.cni.objects.values());
+      return baseRows({ config, missing, network, ...placeOf(world.nodes.objects.get(config.nodeName)) });
     }
     const slash = unit.indexOf('/');
     const plan = PLANS[unit.slice(0, slash)];

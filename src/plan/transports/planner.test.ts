@@ -2,10 +2,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
   CONFIG,
+  type Content,
   eth0,
   facts,
   link,
   node,
+  PREDECESSOR,
   plan,
   routeLines,
   rowsOf,
@@ -299,10 +301,14 @@ test('only nodes may send to the tunnel, from any address that they are known by
 });
 
 test('what comes from pods, or in the name of nobody, is no packet of the tunnel and is tracked', () => {
-  const sees = (hook: PacketHook, packet: Partial<Packet>, config: Partial<Config> = {}) => {
-    const chains = tableView(
-      plan(planners, { config: { transport: 'vxlan', ...config }, nodes: [n1, n2] }).rows,
-    );
+  const sees = (
+    hook: PacketHook,
+    packet: Partial<Packet>,
+    config: Partial<Config> = {},
+    cni: Content['cni'] = [],
+  ) => {
+    const content = { config: { transport: 'vxlan', ...config }, nodes: [n1, n2], cni } as const;
+    const chains = tableView(plan(planners, content).rows);
     const ends = { from: ip('10.0.0.2'), to: ip('10.0.0.1') };
     return walkPacket(chains, { hook, protocol: 'udp', dport: 8472, iif: 'eth0', ...ends, ...packet });
   };
@@ -312,12 +318,14 @@ test('what comes from pods, or in the name of nobody, is no packet of the tunnel
   const none = 'policy of the base chain';
   assert.equal(sees('prerouting', {}).state, 'untracked');
   assert.equal(sees('input', {}).by, none, 'let in');
-  for (const [config, iif] of [
-    [{}, 'fairlead0'],
-    [ptp, 'veth12345678'],
+  for (const [config, iif, cni] of [
+    [{}, 'fairlead0', []],
+    [{}, 'kube-bridge', [PREDECESSOR]],
+    [ptp, 'veth12345678', []],
+    [ptp, 'veth12345678', [PREDECESSOR]],
   ] as const) {
-    assert.equal(sees('prerouting', { iif }, config).state, 'new', `${iif}: a forged source is tracked`);
-    assert.equal(sees('input', { iif }, config).by, pods);
+    assert.equal(sees('prerouting', { iif }, config, cni).state, 'new', `${iif}: a forged source is tracked`);
+    assert.equal(sees('input', { iif }, config, cni).by, pods);
   }
   for (const packet of [
     { from: ip('10.0.9.9') },

@@ -16,7 +16,7 @@ type Unit = 'self' | `node/${string}`;
 /** How packets for pods of other nodes leave this one. See README.md. */
 export const transportsPlanner: Planner<Unit> = {
   name: 'transports',
-  reads: ['config', 'kernel', 'links', 'nodes'],
+  reads: ['config', 'kernel', 'links', 'nodes', 'cni'],
   writes: ['link', 'address', 'sysctl', 'neighbor', 'fdb', 'nexthop', 'route', 'nft'],
   units: everything,
   *affected(change, world) {
@@ -25,6 +25,8 @@ export const transportsPlanner: Planner<Unit> = {
     else if (change.source === 'config' || change.source === 'kernel') yield* everything(world);
     else if (change.source === 'links' && touchesUnderlay(change, world) && !onlyListens(change))
       yield* everything(world);
+    // From which link pods' packets come, which must not count as another node's.
+    else if (change.source === 'cni') yield 'self';
   },
   plan(unit, world) {
     const self = selfOf(world);

@@ -7,6 +7,7 @@ import { FAMILIES, type Family, familyOf, type Ip } from '../../model/net/ip.ts'
 import type { Problem } from '../../model/problem.ts';
 import { LINK_PREFIX } from '../../model/rows/link.ts';
 import type { World, WorldChangeOf } from '../../model/world.ts';
+import { type PodNetwork, podNetwork } from '../nodes/pod-network.ts';
 import { contains, prefixOf } from '../nodes/prefix.ts';
 
 /** Where packets of one family leave this machine towards other nodes. */
@@ -30,6 +31,7 @@ export interface Self {
   readonly unseen: readonly string[];
   readonly config: Config;
   readonly missing: KernelFacts['missing'];
+  readonly network: PodNetwork;
   readonly underlay: Readonly<Partial<Record<Family, Underlay>>>;
   /** All global addresses of the underlay links with their prefix length, sorted. */
   readonly underlayAddresses: readonly string[];
@@ -45,9 +47,9 @@ export function selfOf(world: World): Self | undefined {
   if (!config || !node) return undefined;
   const kernel = world.kernel.objects.get('kernel');
   const known = MEMO.get(world.links.objects);
-  const inputs = [config, node, kernel, world.links.revision] as const;
+  const inputs = [config, node, kernel, world.links.revision, world.cni.revision] as const;
   if (known && inputs.every((input, i) => input === known.inputs[i])) return known.self;
-  const fresh = describeSelf(config, node, kernel, world.links.objects);
+  const fresh = describeSelf(config, node, kernel, world);
   const self = known && equal(known.self, fresh) ? known.self : fresh;
   MEMO.set(world.links.objects, { inputs, self });
   return self;
@@ -116,12 +118,8 @@ interface Memo {
 
 const MEMO = new WeakMap<ReadonlyMap<string, HostLink>, Memo>();
 
-function describeSelf(
-  config: Config,
-  node: Node,
-  kernel: KernelFacts | undefined,
-  links: ReadonlyMap<string, HostLink>,
-): Self {
+function describeSelf(config: Config, node: Node, kernel: KernelFacts | undefined, world: World): Self {
+  const links = world.links.objects;
   const missing = kernel?.missing ?? {};
   const candidates = [...links.values()]
     .filter((link) => !link.name.startsWith(LINK_PREFIX))
@@ -144,6 +142,7 @@ function describeSelf(
     unseen: node.unseen ?? [],
     config,
     missing,
+    network: podNetwork(config, world.cni.objects.values()),
     underlay,
     underlayAddresses: used.flatMap((link) => link.addresses.filter(isGlobal)).sort(),
     listening: used.filter((link) => (link.acceptRa ?? 0) > 0).map((link) => link.name),

@@ -20,7 +20,8 @@ import {
 } from '../../nft/match.ts';
 import { has, type Part, rule } from '../../nft/rule.ts';
 import { accept, counter, drop, goBack, goTo, jump, refresh } from '../../nft/statement.ts';
-import { podLinks, tunnelNodeSets, tunnelNodes } from '../../nodes/tunnel.ts';
+import { type PodNetwork, podLinks } from '../../nodes/pod-network.ts';
+import { tunnelNodeSets, tunnelNodes } from '../../nodes/tunnel.ts';
 import {
   adminMap,
   baseChain,
@@ -45,6 +46,7 @@ export interface Here {
   readonly podCidrs: readonly Cidr[];
   /** Of this node, as its Node says: what it sends comes from these nearly always. */
   readonly addresses: readonly Ip[];
+  readonly network: PodNetwork;
 }
 
 /**
@@ -68,7 +70,7 @@ export function baseChains(here: Here): NftRow[] {
     ...hooked('output', 'egress', [tracked, ...own]),
     ...hooked('output', 'ingress', own),
     ...tunnelSets(here.config),
-    ...hooked('input', 'egress', [...fromTunnel(here.config), ended, loopback]),
+    ...hooked('input', 'egress', [...fromTunnel(here), ended, loopback]),
   ];
 }
 
@@ -103,9 +105,9 @@ function hooked(
  * What other nodes send to the tunnel is judged when it is unpacked. `untracked` alone does not tell it (IPVS hides packets of pods so), nor does its
  * source, which a pod can forge: it must not come from a pod's link.
  */
-function fromTunnel(config: Config): NftRule[] {
+function fromTunnel({ config, network }: Here): NftRule[] {
   if (!mayTunnel(config)) return [];
-  const pods = podLinks(config);
+  const pods = podLinks(config, network);
   const notFromPods = pods === undefined ? [] : [isNot(iifname, pods)];
   return FAMILIES.map((family) =>
     rule(

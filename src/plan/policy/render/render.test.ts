@@ -10,6 +10,7 @@ import { nftElementKey } from '../../../model/rows/nft.ts';
 import type { Row } from '../../../model/rows/row.ts';
 import type { Packet } from '../../nft/walk/packet.ts';
 import { tableView, walkPacket } from '../../nft/walk/packets.ts';
+import { podNetwork } from '../../nodes/pod-network.ts';
 import { tunnelNodes } from '../../nodes/tunnel.ts';
 import { blocksOf } from '../compile/blocks.ts';
 import type {
@@ -36,6 +37,7 @@ import {
 import { comment, logPrefix } from './words.ts';
 
 const settings = CONFIG.policy;
+const NETWORK = podNetwork(CONFIG, []);
 const OURS = ['10.244.1.2', 'fd00:244:1::2'] as Ip[];
 const OTHERS = ['10.0.0.1', '10.0.0.2', '10.9.0.1', 'fd00::1', 'fd00::2', 'fd00:9::1'] as Ip[];
 const ADDRESSES: Readonly<Record<string, readonly Ip[]>> = {
@@ -171,7 +173,7 @@ function rowsFor(one: Case): readonly Row[] {
   const none: Judges = { admin: undefined, selection: undefined };
   const pod = { pod: 'x/a', ips: OURS, ingress: none, egress: none, [direction]: judges };
   return [
-    ...baseRows({ config: CONFIG, podCidrs: [], addresses: [], missing: {} }).rows,
+    ...baseRows({ config: CONFIG, podCidrs: [], addresses: [], network: NETWORK, missing: {} }).rows,
     ...Object.entries(ADDRESSES).flatMap(([id, ips]) => [
       ...addressSetRows({ id, text: id }),
       ...ips.flatMap((ip) => addressElement({ id, text: id }, ip, id)),
@@ -282,7 +284,13 @@ test('a rule without peers or ports allows nothing and leaves nothing behind', (
 
 test('an established connection costs one test a base chain', () => {
   const table = tableView(
-    baseRows({ config: CONFIG, podCidrs: [cidr('10.244.1.0/24')], addresses: [], missing: {} }).rows,
+    baseRows({
+      config: CONFIG,
+      podCidrs: [cidr('10.244.1.0/24')],
+      addresses: [],
+      network: NETWORK,
+      missing: {},
+    }).rows,
   );
   const passage = walkPacket(table, {
     hook: 'forward',
@@ -310,7 +318,13 @@ test('an established connection costs one test a base chain', () => {
 
 test("what the node sends from its Node's addresses passes without a question to the routing tables", () => {
   const addresses = ['10.0.0.1', '2001:db8::1'] as Ip[];
-  const { rows } = baseRows({ config: CONFIG, podCidrs: [cidr('10.244.1.0/24')], addresses, missing: {} });
+  const { rows } = baseRows({
+    config: CONFIG,
+    podCidrs: [cidr('10.244.1.0/24')],
+    addresses,
+    network: NETWORK,
+    missing: {},
+  });
   const send = (from: string, local: readonly string[]) =>
     walkPacket(tableView(rows), {
       hook: 'output',
@@ -329,7 +343,10 @@ const comments = (table: ReturnType<typeof tableView>, name: string) =>
 
 test('the MSS is clamped on the way into policy, where it is clamped at all', () => {
   const chains = (clampMss: boolean, podCidrs: readonly Cidr[]) =>
-    tableView(baseRows({ config: { ...CONFIG, clampMss }, podCidrs, addresses: [], missing: {} }).rows);
+    tableView(
+      baseRows({ config: { ...CONFIG, clampMss }, podCidrs, addresses: [], network: NETWORK, missing: {} })
+        .rows,
+    );
   const ours = [cidr('10.244.1.0/24')];
   assert.equal(chains(true, ours).chains.get('clamp-mss-of-pods')?.rules.length, 2);
   for (const table of [chains(false, ours), chains(true, [])]) {
@@ -349,7 +366,13 @@ test('what nodes send to the tunnel is not judged; untracked packets of pods are
     };
   });
   const judge = (config: Config, more: Partial<Packet>) => {
-    const rows = baseRows({ config, podCidrs: [cidr('10.244.1.0/24')], addresses: [], missing: {} }).rows;
+    const rows = baseRows({
+      config,
+      podCidrs: [cidr('10.244.1.0/24')],
+      addresses: [],
+      network: NETWORK,
+      missing: {},
+    }).rows;
     const packet = {
       hook: 'input',
       from: '10.0.0.2' as Ip,
@@ -407,6 +430,7 @@ test('settings: reject, no log, unknown pods open', () => {
       config: { ...CONFIG, policy: { ...settings, ...more } },
       podCidrs: [cidr('10.244.1.0/24')],
       addresses: [],
+      network: NETWORK,
       missing: {},
     }).rows;
   const has = (rows: readonly Row[], text: string) => JSON.stringify(rows).includes(text);

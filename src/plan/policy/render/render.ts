@@ -8,6 +8,7 @@ import { DIRECTIONS, type Direction, type PolicyProtocol } from '../../../model/
 import { FAMILIES, familyOf, type Ip } from '../../../model/net/ip.ts';
 import type { NftVerdict } from '../../../model/rows/nft.ts';
 import type { Row, RowRef } from '../../../model/rows/row.ts';
+import { podBridge } from '../../nodes/pod-network.ts';
 import type { UnitPlan } from '../../planner.ts';
 import type {
   AddressSet,
@@ -44,13 +45,13 @@ export interface Base extends Here {
 }
 
 /** Base chains, dispatch maps, sets of ended flows, the denied chains: all that is there once. */
-export function baseRows({ config, podCidrs, addresses }: Base): UnitPlan {
-  const { policy, cni } = config;
-  const bridge = cni.write && cni.plugin === 'bridge' ? cni.bridge : undefined;
-  const closing = { unknownPods: policy.unknownPods, podCidrs, bridge };
+export function baseRows(base: Base): UnitPlan {
+  const { config, podCidrs, network } = base;
+  const { policy } = config;
+  const closing = { unknownPods: policy.unknownPods, podCidrs, bridge: podBridge(config, network) };
   return {
     rows: [
-      ...baseChains({ config, podCidrs, addresses }),
+      ...baseChains(base),
       ...endedRows(),
       ...neighbourRows(),
       ...dispatchChains(closing),

@@ -11,7 +11,8 @@ import { daddr, dport, iifname, saddr } from '../../nft/field.ts';
 import { inSet, is, isNot, notInSet } from '../../nft/match.ts';
 import { has, type Part, rule } from '../../nft/rule.ts';
 import { counter, drop, notrack } from '../../nft/statement.ts';
-import { podLinks, tunnelNodeSets, tunnelNodes } from '../../nodes/tunnel.ts';
+import { podLinks } from '../../nodes/pod-network.ts';
+import { tunnelNodeSets, tunnelNodes } from '../../nodes/tunnel.ts';
 import { peerAddresses } from '../peer.ts';
 import type { Carrier } from '../transport.ts';
 import type { Self } from '../underlay.ts';
@@ -97,8 +98,8 @@ function untrackedOut(carrier: VxlanCarrier, own: Ip): NftRule {
 }
 
 /** Where pods' packets come in, unless that is where those of other nodes do, too. */
-function comesFromPods({ config, underlay }: Self, { family }: VxlanCarrier): string | undefined {
-  const pods = podLinks(config);
+function comesFromPods({ config, network, underlay }: Self, { family }: VxlanCarrier): string | undefined {
+  const pods = podLinks(config, network);
   const dev = underlay[family]?.dev ?? '';
   const alike = pods?.endsWith('*') ? dev.startsWith(pods.slice(0, -1)) : dev === pods;
   return alike ? undefined : pods;
