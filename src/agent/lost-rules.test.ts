@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { FakeClock, seeded } from '../../test/support/fake-clock.ts';
-import { CONFIG, node } from '../../test/support/plan-worlds.ts';
+import { CONFIG, node, PREDECESSOR } from '../../test/support/plan-worlds.ts';
 import { namespace, pod } from '../../test/support/policy-worlds.ts';
 import type { Problem } from '../model/problem.ts';
 import { WorldStore } from '../model/world-store.ts';
@@ -98,6 +98,25 @@ test('rules that are still there are not touched', async (t) => {
   await after.settle();
   assert.deepEqual(rules(), kept);
   assert.deepEqual(after.words(), []);
+});
+
+test('what is closed is the bridge that pods are on, also when a predecessor’s is learnt of later', async (t) => {
+  const { start, flush, machine } = rig(t);
+  const before = start();
+  before.told();
+  await before.settle();
+  before.loop.close();
+  flush();
+  const after = start();
+  await after.settle();
+  const closes = (bridge: string) =>
+    JSON.stringify(machine.things('nft').get('chain policy-egress')).includes(
+      Buffer.from(bridge).toString('hex'),
+    );
+  assert.ok(closes('fairlead0'));
+  after.store.put('cni', PREDECESSOR.path, PREDECESSOR);
+  await after.settle();
+  assert.ok(closes('kube-bridge') && !closes('fairlead0'));
 });
 
 test('a first start, one after a reboot, one without policies, one where unknown pods are open: nothing is closed', async (t) => {

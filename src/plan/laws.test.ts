@@ -148,3 +148,21 @@ for (const planner of [transportsPlanner, egressPlanner, nodePlanner]) {
     );
   });
 }
+
+test('a predecessor’s conflist that comes and goes, and its bridge: always the rows of a plan from scratch', () => {
+  const cni = { ...CONFIG.cni, plugin: 'ptp' } as const;
+  const missing = { br_netfilter: 'the module is not loaded' };
+  const taken: Step = { source: 'cni', key: PREDECESSOR.path, object: PREDECESSOR };
+  const steps: readonly Step[] = [
+    taken,
+    { ...taken, object: undefined },
+    taken,
+    { source: 'kernel', key: 'kernel', object: { release: '6.1', missing } },
+    { source: 'config', key: 'config', object: { ...CONFIG, cni } },
+    { source: 'links', key: 'kube-bridge', object: link('kube-bridge', []) },
+    { source: 'links', key: 'kube-bridge', object: undefined },
+  ];
+  const playing = { runs: () => true, twice: false, backwards: false };
+  for (const planner of [transportsPlanner, egressPlanner, nodePlanner])
+    for (const i of steps.keys()) assertStepwise([planner], [...START, ...steps.slice(0, i + 1)], playing);
+});
