@@ -14,7 +14,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'plan/transports': ['model', 'plan', 'plan/nft'],
   'plan/egress': ['model', 'plan', 'plan/nft', 'plan/transports'],
   'plan/node': ['model', 'plan', 'plan/transports', 'plan/egress'],
-  'plan/frames': ['model', 'plan', 'plan/nft', 'plan/node'],
+  'plan/frames': ['model', 'plan', 'plan/nft'],
   'plan/policy': ['model', 'plan', 'plan/nft'],
   'plan/why': ['model', 'plan', 'plan/transports', 'plan/egress', 'plan/policy'],
   plan: ['model'],
