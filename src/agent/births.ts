@@ -1,26 +1,20 @@
-import { randomUUID } from 'node:crypto';
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import type { Clock } from '../model/clock.ts';
 import type { Attachment, Birth } from '../model/cluster/birth.ts';
-import { describe } from '../model/errors.ts';
 import { tryIp } from '../model/net/ip.ts';
 import { tryMac } from '../model/net/mac.ts';
-import type { Problem } from '../model/problem.ts';
 import type { World, WorldSink } from '../model/world.ts';
+import { BootFile, type BootFileOptions, listOf } from './boot-file.ts';
 
 /** In the state folder. */
 export const BIRTHS_FILE = 'births.json';
 /** A pod that the API server has not had for this long is gone. Longer than an ADD may wait for its pod to be told of. */
 const GONE_MS = 60_000;
 
-export interface BirthsOptions {
+/** What was born before a reboot lives no more. */
+export interface BirthsOptions extends BootFileOptions {
   readonly sink: WorldSink;
   readonly world: World;
   readonly clock: Clock;
-  readonly file: string;
-  /** The kernel's boot_id: what was born before a reboot lives no more. */
-  readonly boot: string;
-  tell(problems: readonly Problem[]): void;
 }
 
 /**
@@ -36,16 +30,22 @@ export class Births {
   readonly #missing = new Map<string, number>();
   #reviewed: unknown;
   #timer: { cancel(): void } | undefined;
-  #troubled = false;
+  readonly #file: BootFile;
 
   constructor(options: BirthsOptions) {
     this.#options = options;
+    this.#file = new BootFile(
+      options,
+      'pods that start now are closed for a moment when the agent starts again',
+    );
   }
 
   /** Reads what an agent before this one wrote down. The table is ready from then on. */
   load(): void {
-    const { sink, file, boot } = this.#options;
-    for (const [id, birth] of readBirths(file, boot)) {
+    const { sink } = this.#options;
+    for (const [id, value] of Object.entries(this.#file.read().births ?? {})) {
+      const birth = checked(value);
+      if (birth === undefined) continue;
       this.#births.set(id, birth);
       sink.put('births', id, birth);
     }
@@ -137,23 +137,7 @@ export class Births {
 
   /** Without the file an agent that starts again has its pods closed until the API server tells it their addresses. */
   #write(): void {
-    const { file, boot, tell } = this.#options;
-    const text = JSON.stringify({ version: 1, boot, births: Object.fromEntries(this.#births) });
-    try {
-      writeFileSync(`${file}.new`, text, { mode: 0o600 });
-      renameSync(`${file}.new`, file);
-      if (this.#troubled) tell([]);
-      this.#troubled = false;
-    } catch (error) {
-      this.#troubled = true;
-      tell([
-        {
-          object: `file ${file}`,
-          message: `cannot be written: ${describe(error)}; pods that start now are closed for a moment when the agent starts again`,
-          hint: 'the state folder must be writable and have space',
-        },
-      ]);
-    }
+    this.#file.write({ births: Object.fromEntries(this.#births) });
   }
 }
 
@@ -163,30 +147,12 @@ export function isOf(birth: Birth, world: World): boolean {
   return pod !== undefined && (birth.uid === '' || birth.uid === pod.uid);
 }
 
-/** What cannot be read was never written by us whole, or lies: then nothing is known. */
-function readBirths(file: string, boot: string): ReadonlyMap<string, Birth> {
-  const found = new Map<string, Birth>();
-  try {
-    const parsed = JSON.parse(readFileSync(file, 'utf8')) as { boot?: unknown; births?: object };
-    if (parsed.boot !== boot) return found;
-    for (const [id, value] of Object.entries(parsed.births ?? {})) {
-      const birth = checked(value);
-      if (birth) found.set(id, birth);
-    }
-  } catch {
-    return new Map();
-  }
-  return found;
-}
-
 function checked(value: unknown): Birth | undefined {
   const { pod, uid, containerId, ips, attached } = (value ?? {}) as Readonly<Record<string, unknown>>;
   if (typeof pod !== 'string' || typeof uid !== 'string' || typeof containerId !== 'string') return undefined;
-  const addresses = Array.isArray(ips) ? ips.map((ip) => tryIp(String(ip))) : [];
-  const good = addresses.filter((ip) => ip !== undefined);
-  return good.length === 0 || good.length < addresses.length
-    ? undefined
-    : Object.freeze({ pod, uid, containerId, ips: Object.freeze(good), ...attachment(attached) });
+  const addresses = listOf(ips, tryIp) ?? [];
+  if (addresses.length === 0) return undefined;
+  return Object.freeze({ pod, uid, containerId, ips: Object.freeze(addresses), ...attachment(attached) });
 }
 
 function attachment(value: unknown): { readonly attached?: Attachment } {
@@ -194,13 +160,4 @@ function attachment(value: unknown): { readonly attached?: Attachment } {
   const mac = tryMac(String(text));
   if (typeof bridge !== 'string' || typeof port !== 'string' || mac === undefined) return {};
   return { attached: Object.freeze({ bridge, port, mac }) };
-}
-
-/** Names this run of the kernel. Without one every start counts as a reboot. */
-export function bootId(): string {
-  try {
-    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-  } catch {
-    return randomUUID();
-  }
 }

@@ -10,8 +10,9 @@ import { startHostSource } from '../sources/host/host.ts';
 import { conntrackTarget } from '../targets/linux/conntrack.ts';
 import { forgetFlows } from '../targets/linux/forget-flows.ts';
 import { apiRoutes, healthRoutes } from './api.ts';
-import { BIRTHS_FILE, Births, bootId } from './births.ts';
+import { BIRTHS_FILE, Births } from './births.ts';
 import { cniRoutes } from './births-cni.ts';
+import { bootId } from './boot-file.ts';
 import { requireNetAdmin } from './capabilities.ts';
 import { claimSocket } from './claim.ts';
 import { systemClock } from './clock.ts';
@@ -86,12 +87,13 @@ export async function runAgent(input: AgentInput): Promise<number> {
   startHostSource({ sink, netlink: kernel.route, ...cniPlace(values), clock, log });
   followCluster(node, peers, { client, sink, clock, random, log });
 
+  const boot = bootId();
   const births = new Births({
     sink: store,
     world,
     clock,
     file: join(values.stateDir, BIRTHS_FILE),
-    boot: bootId(),
+    boot,
     tell: (problems) => own.set('births', problems),
   });
   births.load();
@@ -99,7 +101,7 @@ export async function runAgent(input: AgentInput): Promise<number> {
     sink: store,
     world,
     file: join(values.stateDir, GUARDED_FILE),
-    boot: bootId(),
+    boot,
     tell: (problems) => own.set('guarded', problems),
   });
   lostRules.load();
