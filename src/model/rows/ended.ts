@@ -4,14 +4,14 @@
  * are in a set, by family: rules drop what is in there, `conntrack` puts them in and takes them out.
  */
 import { FAMILIES, type Family } from '../net/ip.ts';
-import type { NftSet } from './nft.ts';
+import { addressType, type NftSet } from './nft.ts';
 
 /** Milliseconds after the last packet that was dropped. */
 export const ENDED_TIMEOUT = 300_000;
 
 /** Key: protocol, then source, source port, destination and destination port as the server sends them. */
 export function endedSet(family: Family): NftSet {
-  const address = family === 'ipv4' ? 'ipv4_addr' : 'ipv6_addr';
+  const address = addressType(family);
   return {
     kind: 'set',
     name: family === 'ipv4' ? 'ended-v4' : 'ended-v6',

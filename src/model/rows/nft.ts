@@ -4,6 +4,8 @@
  * A chain's body holds its rules in order, so a chain is right or wrong as a whole; what changes often lives in set and map
  * elements, which cost microseconds however large the rule set is.
  */
+import type { Family } from '../net/ip.ts';
+
 export type NftBody = NftChain | NftSet | NftElement;
 
 /** The name of both. */
@@ -75,6 +77,8 @@ export type NftType =
   | 'mark'
   | 'ifname'
   | 'nf_inet_proto';
+
+export const addressType = (family: Family): NftType => (family === 'ipv4' ? 'ipv4_addr' : 'ipv6_addr');
 
 /** One element. Values are text in nft's own notation: `10.0.0.0/24`, `tcp`, `443`, `8000-8080`; one entry per field of the key. */
 export interface NftElement {

@@ -1,5 +1,12 @@
 import { FAMILIES, type Family, familyOf } from '../../model/net/ip.ts';
-import { type NftChain, type NftRule, type NftSet, nftChainKey, nftSetKey } from '../../model/rows/nft.ts';
+import {
+  addressType,
+  type NftChain,
+  type NftRule,
+  type NftSet,
+  nftChainKey,
+  nftSetKey,
+} from '../../model/rows/nft.ts';
 import type { RowOf } from '../../model/rows/row.ts';
 import { clampPodsChain, TO_CLAMP } from '../nft/clamp.ts';
 import { daddr, saddr } from '../nft/field.ts';
@@ -87,7 +94,7 @@ export function clampChains({ podCidrs, config }: Self): RowOf<'nft'>[] {
 
 export function masqueradeSets(self: Self, podLengths: PodLengths): RowOf<'nft'>[] {
   return podFamilies(self).flatMap((family) => {
-    const key = [family === 'ipv4' ? 'ipv4_addr' : 'ipv6_addr'] as const;
+    const key = [addressType(family)];
     const sets: NftSet[] = [
       ...podLengths(family).map((length) => ({
         kind: 'set' as const,

@@ -1,6 +1,13 @@
 /** Fields of a packet and its circumstances that rules test, by nft's names. */
 import type { Family } from '../../model/net/ip.ts';
-import type { NftCtKey, NftExpr, NftMetaKey, NftRegister, NftType } from '../../model/rows/nft.ts';
+import {
+  addressType,
+  type NftCtKey,
+  type NftExpr,
+  type NftMetaKey,
+  type NftRegister,
+  type NftType,
+} from '../../model/rows/nft.ts';
 import type { Header } from './rule.ts';
 
 export interface Field {
@@ -45,7 +52,7 @@ export const ctMark: Field = ct('mark', 'mark');
 /** `ct original ip daddr`, `ct reply ip saddr` … : the address before, or after, network address translation. */
 export function ctAddress(direction: 'original' | 'reply', end: 'src' | 'dst', family: Family): Field {
   const key = family === 'ipv4' ? (`${end}-ip` as const) : (`${end}-ip6` as const);
-  return ct(family === 'ipv4' ? 'ipv4_addr' : 'ipv6_addr', key, direction);
+  return ct(addressType(family), key, direction);
 }
 
 /** `ct original proto-dst` */

@@ -1,6 +1,6 @@
 /** What rules do. */
 import type { Family } from '../../model/net/ip.ts';
-import type { NftExpr, NftVerdict } from '../../model/rows/nft.ts';
+import { addressType, type NftExpr, type NftVerdict } from '../../model/rows/nft.ts';
 import { nftHex, parseNftValue } from '../../model/rows/nft-values.ts';
 import type { Field } from './field.ts';
 import { keyOf, u32 } from './match.ts';
@@ -121,7 +121,7 @@ function verdict(verdict: NftVerdict): Part {
 }
 
 function translated(type: 'snat' | 'dnat', family: Family, address: string, port: number | undefined): Part {
-  const data = nftHex(family === 'ipv4' ? 'ipv4_addr' : 'ipv6_addr', addressBytes(family, address));
+  const data = nftHex(addressType(family), addressBytes(family, address));
   const exprs: NftExpr[] = [{ expr: 'immediate', dreg: R, data }];
   if (port === undefined) return { exprs: [...exprs, { expr: 'nat', type, family, addrMin: R }] };
   exprs.push({
@@ -133,5 +133,5 @@ function translated(type: 'snat' | 'dnat', family: Family, address: string, port
 }
 
 function addressBytes(family: Family, address: string): Uint8Array {
-  return parseNftValue(family === 'ipv4' ? 'ipv4_addr' : 'ipv6_addr', address);
+  return parseNftValue(addressType(family), address);
 }

@@ -1,6 +1,6 @@
 /** What rules of several rooms say of the UDP tunnel between nodes, and of who may send to it. */
 import { FAMILIES, type Family } from '../../model/net/ip.ts';
-import { nftSetKey } from '../../model/rows/nft.ts';
+import { addressType, nftSetKey } from '../../model/rows/nft.ts';
 import type { RowOf } from '../../model/rows/row.ts';
 
 /** Addresses of all other nodes; the transport that owns the tunnel fills it. */
@@ -12,12 +12,11 @@ export function tunnelNodeSets(): RowOf<'nft'>[] {
   return FAMILIES.map((family) => {
     const name = tunnelNodes(family);
     const comment = 'addresses of all nodes: they send to the tunnel';
-    const key = [family === 'ipv4' ? 'ipv4_addr' : 'ipv6_addr'] as const;
     return {
       target: 'nft',
       key: nftSetKey(name),
       why: comment,
-      body: { kind: 'set', name, key, interval: false, comment },
+      body: { kind: 'set', name, key: [addressType(family)], interval: false, comment },
     };
   });
 }

@@ -4,7 +4,7 @@ import { DIRECTIONS, type Direction } from '../../../model/cluster/policy.ts';
 import type { Cidr } from '../../../model/net/cidr.ts';
 import { FAMILIES, familyOf, type Ip } from '../../../model/net/ip.ts';
 import { ENDED_SETS, ENDED_TIMEOUT, endedSet } from '../../../model/rows/ended.ts';
-import { type NftChain, type NftRule, nftSetKey } from '../../../model/rows/nft.ts';
+import { addressType, type NftChain, type NftRule, nftSetKey } from '../../../model/rows/nft.ts';
 import { clampPodsChain, TO_CLAMP } from '../../nft/clamp.ts';
 import { daddr, dport, iifname, l4proto, oifname, saddr, sport } from '../../nft/field.ts';
 import {
@@ -33,7 +33,7 @@ import {
   unknownChain,
 } from './names.ts';
 import { judgesAll } from './refused.ts';
-import { addressType, chainRow, type NftRow, setRow } from './rows.ts';
+import { chainRow, type NftRow, setRow } from './rows.ts';
 
 /** nft's `filter` (NF_IP_PRI_FILTER), and behind IPVS in LOCAL_IN (NF_IP_PRI_NAT_SRC - 1: it takes away what is for Services). */
 const FILTER = 0;

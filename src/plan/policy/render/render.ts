@@ -6,7 +6,7 @@ import type { Config } from '../../../model/cluster/config.ts';
 import type { KernelFacts } from '../../../model/cluster/host.ts';
 import { DIRECTIONS, type Direction, type PolicyProtocol } from '../../../model/cluster/policy.ts';
 import { FAMILIES, familyOf, type Ip } from '../../../model/net/ip.ts';
-import type { NftVerdict } from '../../../model/rows/nft.ts';
+import { addressType, type NftVerdict } from '../../../model/rows/nft.ts';
 import type { Row, RowRef } from '../../../model/rows/row.ts';
 import { podBridge } from '../../nodes/pod-network.ts';
 import type { UnitPlan } from '../../planner.ts';
@@ -33,7 +33,7 @@ import {
 } from './names.ts';
 import { PROTOCOLS } from './ports.ts';
 import { ALLOWS_NOTHING } from './refused.ts';
-import { addressType, chainRef, chainRow, elementRow, prefixText, setRow } from './rows.ts';
+import { chainRef, chainRow, elementRow, prefixText, setRow } from './rows.ts';
 import { policyRules } from './rules.ts';
 import { selectionRow, tierChains } from './selection.ts';
 import { comment } from './words.ts';

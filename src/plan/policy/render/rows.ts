@@ -1,5 +1,4 @@
 import { Memo } from '../../../model/memo.ts';
-import type { Family } from '../../../model/net/ip.ts';
 import {
   type NftChain,
   type NftElement,
@@ -68,8 +67,6 @@ export function elementRow(
   const row = { target: 'nft', key: nftElementKey(set, key), body, why } as const;
   return needs.length === 0 ? row : { ...row, needs };
 }
-
-export const addressType = (family: Family): NftType => (family === 'ipv4' ? 'ipv4_addr' : 'ipv6_addr');
 
 /** As nft writes it: a prefix of one address is that address. */
 export function prefixText(prefix: string): string {
