@@ -269,7 +269,8 @@ test('layer2, vxlan, auto, another VNI, port or family, back and forth: nothing 
   const property = fc.property(fc.integer({ min: 0 }), (seed) =>
     changeOver([node(1), node(2), node(3)], SETTINGS, seed),
   );
-  fc.assert(property, { numRuns: 60 });
+  // The example once led a nexthop to a carrier that others accepted, but not this peer.
+  fc.assert(property, { numRuns: 60, examples: [[1935712011]] });
 });
 
 test('the same behind a router, where layer2 cannot stand in', () => {

@@ -81,7 +81,7 @@ function because(
 }
 
 /** Why we must not yet send by a carrier that would work; `undefined` = go. */
-function notReady(carrier: Carrier, self: Self, peer: Node): string | undefined {
+export function notReady(carrier: Carrier, self: Self, peer: Node): string | undefined {
   // An agent that has said nothing runs nowhere, or is too new to be spoken to: waiting for it would help nobody.
   if (peer.facts && !peer.facts.accepts.includes(carrier))
     return `${peer.name} does not accept ${carrier} yet`;

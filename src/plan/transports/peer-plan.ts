@@ -4,9 +4,10 @@ import type { Problem } from '../../model/problem.ts';
 import type { Row } from '../../model/rows/row.ts';
 import type { NodeIndex } from '../nodes/node-index.ts';
 import { nothing, type UnitPlan } from '../planner.ts';
-import { choosePair, type Pair } from './choice.ts';
+import { choosePair, notReady, type Pair } from './choice.ts';
 import { carriedPrefixes } from './prefixes.ts';
 import { transportOf } from './registry.ts';
+import type { Carrier } from './transport.ts';
 import type { Self } from './underlay.ts';
 
 /** The rows that send packets for the pods of one other node there. */
@@ -40,7 +41,10 @@ export function planPeer(self: Self, index: NodeIndex, peer: Node): UnitPlan {
 function standby(pair: Pair, self: Self, peer: Node, prefixes: readonly Cidr[]): Row[] {
   const carriers = new Set([...[...(self.facts?.uses ?? [])].sort(), pair.wanted ?? '']);
   carriers.delete(pair.carrier ?? '');
-  return [...carriers].flatMap((carrier) => {
+  // First what carries to this peer: we use some carriers towards others only, and a nexthop can lead by one.
+  const carries = (carrier: Carrier) => Number(notReady(carrier, self, peer) === undefined);
+  const carryingFirst = [...carriers].sort((a, b) => carries(b) - carries(a));
+  return carryingFirst.flatMap((carrier) => {
     const transport = transportOf(carrier);
     if (!transport || transport.refuses(carrier, self, peer) !== undefined) return [];
     return transport.peer(carrier, self, peer, prefixes).rows.filter((row) => row.target !== 'route');
@@ -49,7 +53,7 @@ function standby(pair: Pair, self: Self, peer: Node, prefixes: readonly Cidr[]):
 
 /**
  * A route by id follows its nexthop, so the nexthop leads where the route is to go; only without such a route where one may still go,
- * last where one soon will.
+ * last where one soon will. `waiting` is in that order.
  */
 function firstNexthops(rows: readonly Row[], waiting: readonly Row[]): readonly Row[] {
   if (waiting.length === 0) return rows;
