@@ -6,6 +6,7 @@ import { spawn } from 'node:child_process';
 import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { SEED } from '../test/support/property.ts';
 import { kubeBinary } from './kube.ts';
 import { ensurePackages, INTEROP_PACKAGES, TEST_PACKAGES, VM_PACKAGES } from './packages.ts';
 import { vmKernel } from './vm.ts';
@@ -77,6 +78,8 @@ const named = wanted.some((w) => names.has(w));
 const tiers = TIERS.filter((tier) => (named ? wanted.includes(tier.name) : !tier.onRequest));
 const only = wanted.filter((w) => !names.has(w));
 
+const chance = `FAIRLEAD_SEED=${SEED}`;
+console.log(`chance begins at ${chance}`);
 const missing = ensurePackages([...TEST_PACKAGES]);
 const scratch = mkdtempSync(join(tmpdir(), 'fairlead-test-'));
 const results: Result[] = [];
@@ -133,6 +136,7 @@ async function runFiles(
   const code = await (ready.run ?? run)(command, {
     ...process.env,
     ...ready.env,
+    FAIRLEAD_SEED: String(SEED),
     FAIRLEAD_TEST_COUNTS: counts,
   });
   const lines = readFileSync(counts, 'utf8').trim().split('\n').filter(Boolean);
@@ -194,6 +198,7 @@ function report(): void {
   for (const { tier, skipped } of results)
     for (const reason of skipped) console.log(`NOT COVERED by ${tier}: ${reason}`);
   for (const name of missing) console.log(`NOT COVERED: what needs the Debian package ${name}`);
+  if (total.failed > 0) console.log(`the same again: ${chance} npm test`);
   console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
   // What a machine cannot do begins with "cannot": everything else that is skipped in CI is a hole in the gate.
   const holes = results.flatMap((r) => r.skipped).filter((reason) => !reason.includes('cannot'));

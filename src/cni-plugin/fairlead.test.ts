@@ -6,7 +6,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, test } from 'node:test';
-import fc from 'fast-check';
+import { fc, runs } from '../../test/support/property.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'fairlead-plugin-'));
 const program = join(dir, 'fairlead');
@@ -209,7 +209,7 @@ test('no configuration whatever makes it crash or hang', async () => {
       const { code, out } = await plugin('ADD', conf);
       if (code !== 0) assert.ok(JSON.parse(out).code);
     }),
-    { numRuns: 60 },
+    { numRuns: runs(60) },
   );
 });
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { FakeClock } from '../../test/support/fake-clock.ts';
+import { fc } from '../../test/support/property.ts';
 import type { Namespace } from './cluster/namespace.ts';
 import { WorldStore } from './world-store.ts';
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { FakeClock } from '../../test/support/fake-clock.ts';
 import { checkPlannerLaws, type Edit } from '../../test/support/laws.ts';
+import { fc } from '../../test/support/property.ts';
 import type { Namespace } from '../model/cluster/namespace.ts';
 import type { Row } from '../model/rows/row.ts';
 import { WorldStore } from '../model/world-store.ts';

@@ -1,6 +1,5 @@
 /** The laws of the planners (docs/design/testing.md) for Worlds full of conflicts, moves and changes of settings. */
 import { test } from 'node:test';
-import fc from 'fast-check';
 import {
   assertStepwise,
   CONFIG,
@@ -11,6 +10,7 @@ import {
   PREDECESSOR,
   type Step,
 } from '../../test/support/plan-worlds.ts';
+import { fc, runs } from '../../test/support/property.ts';
 import type { Config } from '../model/cluster/config.ts';
 import type { Node } from '../model/cluster/node.ts';
 import { cidr } from '../model/net/cidr.ts';
@@ -133,7 +133,7 @@ for (const planner of [transportsPlanner, egressPlanner, nodePlanner]) {
           assertStepwise([planner], [...START, ...steps], { runs, twice, backwards });
         },
       ),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     );
   });
 
@@ -144,7 +144,7 @@ for (const planner of [transportsPlanner, egressPlanner, nodePlanner]) {
         const playing = { runs: () => true, twice: false, backwards: false };
         assertStepwise([planner], [...START, ...steps, ...gone], playing, 'nothing');
       }),
-      { numRuns: 100 },
+      { numRuns: runs(100) },
     );
   });
 }

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { Book, OK, parse, rig } from '../../test/support/books.ts';
 import { seeded } from '../../test/support/fake-clock.ts';
+import { fc, runs } from '../../test/support/property.ts';
 import type { TargetName } from '../model/rows/row.ts';
 
 test('law: whatever is wanted, whatever was there, whatever fails, in the end it is as wanted and no more is written', async () => {
@@ -62,7 +62,7 @@ test('law: whatever is wanted, whatever was there, whatever fails, in the end it
         assert.deepEqual(bench.calls, []);
       },
     ),
-    { numRuns: 60 },
+    { numRuns: runs(60) },
   );
 });
 

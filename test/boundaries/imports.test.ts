@@ -97,6 +97,18 @@ test('nothing but the command line, the lab and scripts starts a process', () =>
   assert.deepEqual(wrong, []);
 });
 
+test('chance in tests can be had again: one place sets the seed and multiplies the runs', () => {
+  const wrong: string[] = [];
+  for (const file of globSync(['src/**/*.test.ts', 'test/**/*.ts'])) {
+    if (file === 'test/support/property.ts' || file.startsWith('test/boundaries/')) continue;
+    const text = readFileSync(file, 'utf8');
+    if (importsOf(text).includes('fast-check')) wrong.push(`${file} imports fast-check itself`);
+    if (/numRuns: *\d/.test(text)) wrong.push(`${file} says how many runs without runs()`);
+    if (text.includes('Math.random')) wrong.push(`${file} uses Math.random; take seeded()`);
+  }
+  assert.deepEqual(wrong, []);
+});
+
 test('no barrels and no default exports', () => {
   const wrong = files.filter((f) => /^export (\* from|default)/m.test(readFileSync(f, 'utf8')));
   assert.deepEqual(wrong, []);

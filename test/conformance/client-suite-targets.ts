@@ -11,6 +11,7 @@ import { ALL_KINDS, startKubeSources } from '../../src/sources/kube/sources.ts';
 import { EventRecorder } from '../../src/targets/kube/event-recorder.ts';
 import { Lease } from '../../src/targets/kube/lease.ts';
 import { nodeStatusTarget } from '../../src/targets/kube/node-status.ts';
+import { seeded } from '../support/fake-clock.ts';
 import { RecordingSink } from '../support/recording-sink.ts';
 import { until } from '../support/until.ts';
 import { nameOf, quiet, type Suite } from './client-suite-run.ts';
@@ -33,7 +34,7 @@ export function sourceTests(s: Suite): void {
       },
     });
     const sink = new RecordingSink();
-    const shared = { client: s.client, sink, clock: systemClock, random: Math.random, log: quiet };
+    const shared = { client: s.client, sink, clock: systemClock, random: seeded(1), log: quiet };
     const kinds = ALL_KINDS.map((kind) => (kind.source === 'pods' ? podsOn(node.name ?? '') : kind));
     const sources = startKubeSources({ ...shared, kinds });
     try {

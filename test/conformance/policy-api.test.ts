@@ -18,6 +18,7 @@ import { clusterNetworkPolicies } from '../../src/sources/kube/clusternetworkpol
 import { networkPolicies } from '../../src/sources/kube/networkpolicies.ts';
 import { podsNotOn } from '../../src/sources/kube/pods.ts';
 import { followed, startKubeSources } from '../../src/sources/kube/sources.ts';
+import { seeded } from '../support/fake-clock.ts';
 import { CONFIG } from '../support/plan-worlds.ts';
 import { Kubectl, kubectls } from './kubectl.ts';
 import { CLUSTER_REFUSED, from, ports, REFUSED } from './policy-refusals.ts';
@@ -90,7 +91,7 @@ function follow({ url, ca, token }: Served) {
   const lines: string[] = [];
   const note = (fields: object, words: string) => void lines.push(`${words} ${JSON.stringify(fields)}`);
   const log = { debug() {}, info: note, warn: note };
-  const options = { client, sink: peers, clock: systemClock, random: Math.random, log };
+  const options = { client, sink: peers, clock: systemClock, random: seeded(1), log };
   peers.put('config', 'config', CONFIG);
   peers.ready('config');
   const sources = startKubeSources({ ...options, kinds: [networkPolicies, clusterNetworkPolicies] });

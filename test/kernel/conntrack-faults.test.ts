@@ -25,6 +25,7 @@ import { openNetlink } from '../../src/targets/linux/netlink/socket.ts';
 import { NetlinkError, type NetlinkTransport } from '../../src/targets/linux/netlink/transport.ts';
 import { nftTarget } from '../../src/targets/linux/nft.ts';
 import type { Touch } from '../../src/targets/linux/touched.ts';
+import { seeded } from '../support/fake-clock.ts';
 
 const real = openNetlink(NETLINK_NETFILTER, { dumpsAside: true });
 after(() => real.close());
@@ -102,7 +103,7 @@ async function endAll(nl: NetlinkTransport, judge = deniesPort80): Promise<strin
   const reconciler = new Reconciler({
     targets: [conntrackTarget({ nl, clock: systemClock, judge })],
     clock: systemClock,
-    random: Math.random,
+    random: seeded(1),
     hooks: {
       decided: (_, rows) => told.push(...rows.map(({ error }) => error ?? 'done')),
       torn: (_, error) => told.push(`torn: ${error}`),

@@ -14,6 +14,7 @@ import { forgetFlows } from '../../src/targets/linux/forget-flows.ts';
 import { NETLINK_NETFILTER } from '../../src/targets/linux/netlink/constants.ts';
 import { openNetlink } from '../../src/targets/linux/netlink/socket.ts';
 import type { Touch } from '../../src/targets/linux/touched.ts';
+import { seeded } from '../support/fake-clock.ts';
 import {
   CLIENT,
   type Download,
@@ -98,7 +99,7 @@ const observe = () =>
 const reconciler = new Reconciler({
   targets: [{ ...target, observe }],
   clock: systemClock,
-  random: Math.random,
+  random: seeded(1),
   hooks: {
     decided: (_, decisions) =>
       told.push(...decisions.map(({ key, why, error }) => `${key}: ${error ?? why}`)),

@@ -1,8 +1,7 @@
-/** The five laws of targets for nft, on the real kernel. FAIRLEAD_RUNS raises the number of random cases. */
+/** The five laws of targets for nft, on the real kernel. FAIRLEAD_RUNS multiplies the random cases. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { after, test } from 'node:test';
-import fc from 'fast-check';
 import type { NftBody } from '../../src/model/rows/nft.ts';
 import type { Change, Target } from '../../src/reconcile/target.ts';
 import { attributes, be64, text } from '../../src/targets/linux/netlink/attributes.ts';
@@ -11,10 +10,10 @@ import { bodyOf, dumpChains, dumpRules } from '../../src/targets/linux/netlink/n
 import { dumpSets } from '../../src/targets/linux/netlink/nftables/sets.ts';
 import { openNetlink } from '../../src/targets/linux/netlink/socket.ts';
 import { nftTarget } from '../../src/targets/linux/nft.ts';
+import { fc, runs } from '../support/property.ts';
 import { SAMPLES } from './nft-samples.ts';
 import { rowsByKey, SAMPLE_SETS, type State, state } from './nft-states.ts';
 
-const numRuns = Number(process.env.FAIRLEAD_RUNS ?? 60);
 const nl = openNetlink(NETLINK_NETFILTER);
 after(() => nl.close());
 const nft = (...args: string[]) => execFileSync('nft', args, { encoding: 'utf8', stdio: 'pipe' });
@@ -126,7 +125,7 @@ test('round trip, idempotence, convergence, minimality, ownership', async () => 
         for (const [key, handle] of before)
           if (!touched.has(key)) assert.equal(now.get(key), handle, `${key} was not to be touched`);
     }),
-    { numRuns },
+    { numRuns: runs(60) },
   );
   assert.deepEqual(foreignTables(), foreign);
   await pass(target, new Map());
@@ -174,7 +173,7 @@ test('whatever somebody does to our table is undone', async () => {
       await pass(target, wanted);
       await assertHolds(target, wanted);
     }),
-    { numRuns },
+    { numRuns: runs(60) },
   );
   assert.ok(done > 0);
   await pass(target, new Map());

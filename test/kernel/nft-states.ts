@@ -1,5 +1,5 @@
 /** Random states of our table that a kernel accepts: what `nft` could have been told. Names come from small pools, so that two states differ in every way. */
-import fc from 'fast-check';
+
 import {
   type NftBody,
   type NftChain,
@@ -14,6 +14,7 @@ import {
   nftSetKey,
 } from '../../src/model/rows/nft.ts';
 import { NFT_VALUES } from '../../src/model/rows/nft-values.ts';
+import { fc } from '../support/property.ts';
 import { DYNAMIC_SET, MAP, PLAIN_SET, SAMPLES } from './nft-samples.ts';
 
 export type State = ReadonlyMap<string, NftBody>;

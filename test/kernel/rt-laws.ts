@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { after, before } from 'node:test';
-import fc from 'fast-check';
 import type { Ip } from '../../src/model/net/ip.ts';
 import type { Mac } from '../../src/model/net/mac.ts';
 import type { LinkBody } from '../../src/model/rows/link.ts';
@@ -13,9 +12,7 @@ import { RTNLGRP_IPV4_ROUTE } from '../../src/targets/linux/netlink/rtnetlink/co
 import { readRoute } from '../../src/targets/linux/netlink/rtnetlink/route.ts';
 import { openNetlink } from '../../src/targets/linux/netlink/socket.ts';
 import type { NetlinkTransport } from '../../src/targets/linux/netlink/transport.ts';
-
-/** FAIRLEAD_RUNS raises the number of random cases. */
-export const RUNS = Number(process.env.FAIRLEAD_RUNS ?? 40);
+import { fc, runs } from '../support/property.ts';
 
 export const ip = (...args: string[]): string =>
   execFileSync('ip', args, { encoding: 'utf8', stdio: 'pipe' });
@@ -204,7 +201,7 @@ export async function checkTargetLaws<B, F>(laws: TargetLaws<B, F>): Promise<voi
         }
       },
     ),
-    { numRuns: RUNS, endOnFailure: true },
+    { numRuns: runs(40), endOnFailure: true },
   );
 }
 

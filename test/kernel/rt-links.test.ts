@@ -1,8 +1,7 @@
-/** Targets `link`, `address`, `neighbor`, `fdb` on the real kernel. FAIRLEAD_RUNS raises the number of random cases. */
+/** Targets `link`, `address`, `neighbor`, `fdb` on the real kernel. FAIRLEAD_RUNS multiplies the random cases. */
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { after, before, test } from 'node:test';
-import fc from 'fast-check';
 import type { IpPrefix } from '../../src/model/net/cidr.ts';
 import type { Ip } from '../../src/model/net/ip.ts';
 import type { Mac } from '../../src/model/net/mac.ts';
@@ -18,6 +17,7 @@ import { NETLINK_ROUTE } from '../../src/targets/linux/netlink/constants.ts';
 import { createLink } from '../../src/targets/linux/netlink/rtnetlink/link.ts';
 import { openNetlink } from '../../src/targets/linux/netlink/socket.ts';
 import { LINK_GROUP } from '../../src/targets/linux/own-links.ts';
+import { fc } from '../support/property.ts';
 import { until } from '../support/until.ts';
 import {
   assertOk,

@@ -1,8 +1,7 @@
-/** Targets `nexthop` and `route` by id on the real kernel. FAIRLEAD_RUNS raises the number of random cases. */
+/** Targets `nexthop` and `route` by id on the real kernel. FAIRLEAD_RUNS multiplies the random cases. */
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import type { Cidr } from '../../src/model/net/cidr.ts';
 import type { Ip } from '../../src/model/net/ip.ts';
 import { type NexthopBody, nexthopId, nexthopKey } from '../../src/model/rows/nexthop.ts';
@@ -11,6 +10,7 @@ import { probeKernel } from '../../src/sources/host/kernel.ts';
 import { lookUpRoute } from '../../src/targets/linux/netlink/rtnetlink/route.ts';
 import { nexthopTarget } from '../../src/targets/linux/nexthop.ts';
 import { routeTarget } from '../../src/targets/linux/route.ts';
+import { fc } from '../support/property.ts';
 import { until } from '../support/until.ts';
 import {
   assertOk,

@@ -1,12 +1,12 @@
-/** Target `route` on the real kernel. FAIRLEAD_RUNS raises the number of random cases. */
+/** Target `route` on the real kernel. FAIRLEAD_RUNS multiplies the random cases. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import type { Cidr } from '../../src/model/net/cidr.ts';
 import { type Family, familyOf, type Ip } from '../../src/model/net/ip.ts';
 import { type NextHop, type RouteBody, routeKey } from '../../src/model/rows/route.ts';
 import { lookUpRoute } from '../../src/targets/linux/netlink/rtnetlink/route.ts';
 import { routeTarget } from '../../src/targets/linux/route.ts';
+import { fc } from '../support/property.ts';
 import { until } from '../support/until.ts';
 import {
   assertOk,

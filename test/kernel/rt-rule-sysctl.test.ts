@@ -1,10 +1,9 @@
-/** Targets `rule` and `sysctl` on the real kernel. FAIRLEAD_RUNS raises the number of random cases. */
+/** Targets `rule` and `sysctl` on the real kernel. FAIRLEAD_RUNS multiplies the random cases. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import fc from 'fast-check';
 import type { Cidr } from '../../src/model/net/cidr.ts';
 import { type RuleBody, ruleKey } from '../../src/model/rows/rule.ts';
 import { type SysctlBody, sysctlKey } from '../../src/model/rows/sysctl.ts';
@@ -12,6 +11,7 @@ import { NETLINK_ROUTE } from '../../src/targets/linux/netlink/constants.ts';
 import { openNetlink } from '../../src/targets/linux/netlink/socket.ts';
 import { ruleTarget } from '../../src/targets/linux/rule.ts';
 import { sysctlTarget } from '../../src/targets/linux/sysctl.ts';
+import { fc } from '../support/property.ts';
 import { until } from '../support/until.ts';
 import { checkTargetLaws, ip, ipBatch, keyed, pass, turns, underlay } from './rt-laws.ts';
 

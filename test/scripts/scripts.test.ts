@@ -5,11 +5,13 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { SEED as FIRST, runs } from '../support/property.ts';
 import { parseStory, playStory } from './story.ts';
 
 const FOLDER = new URL('.', import.meta.url);
-const { SEED, SEEDS = '50', SCRIPT = '' } = process.env;
-const seeds = SEED === undefined ? Array.from({ length: Number(SEEDS) }, (_, i) => i) : [Number(SEED)];
+const { SEED, SEEDS = String(runs(50)), SCRIPT = '' } = process.env;
+const seeds =
+  SEED === undefined ? Array.from({ length: Number(SEEDS) }, (_, i) => FIRST + i) : [Number(SEED)];
 const files = readdirSync(FOLDER).filter((file) => file.endsWith('.txt') && file.includes(SCRIPT));
 assert.ok(files.length > 0, 'there are scripts');
 

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
-import fc from 'fast-check';
 import type { Row } from '../../src/model/rows/row.ts';
 import type { SourceName, World, WorldSink, WorldTables } from '../../src/model/world.ts';
 import { SOURCE_NAMES, WorldStore } from '../../src/model/world-store.ts';
 import { PlanEngine } from '../../src/plan/engine.ts';
 import type { Planner } from '../../src/plan/planner.ts';
 import { FakeClock, seeded } from './fake-clock.ts';
+import { fc, runs as runsOf } from './property.ts';
 
 /** One object put into the World or (`object` absent) taken out of it. */
 export type Edit = { [S in SourceName]: EditOf<S> }[SourceName];
@@ -58,7 +58,7 @@ export function checkPlannerLaws({ planners, base = () => {}, edits, runs = 100 
         assert.deepEqual(got, expected, `${way} differs from planning from scratch`);
       assert.deepEqual(lab.upAndDown(list), lab.scratch([]), 'built up and torn down again leaves something');
     }),
-    { numRuns: runs },
+    { numRuns: runsOf(runs) },
   );
 }
 

@@ -1,5 +1,5 @@
 /** Random histories of a small World with policies, for the laws of the policy planner. */
-import fc from 'fast-check';
+
 import type { Birth } from '../../src/model/cluster/birth.ts';
 import type { Config } from '../../src/model/cluster/config.ts';
 import type { Namespace } from '../../src/model/cluster/namespace.ts';
@@ -18,6 +18,7 @@ import { cidr } from '../../src/model/net/cidr.ts';
 import { ip } from '../../src/model/net/ip.ts';
 import { CONFIG, node, PREDECESSOR, type Step } from './plan-worlds.ts';
 import { DENY } from './policy-worlds.ts';
+import { fc } from './property.ts';
 
 const NAMESPACES = ['x', 'y', 'z'];
 const NAMES = ['a', 'b', 'c'];

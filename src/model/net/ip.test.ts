@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { isIPv4, isIPv6 } from 'node:net';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import { fc, runs } from '../../../test/support/property.ts';
 import { networkOf, splitPrefix, tryCidr } from './cidr.ts';
 import { ipBytes, ipFromBytes, tryIp } from './ip.ts';
 import { mac, macBytes, macFromBytes } from './mac.ts';
@@ -51,7 +51,7 @@ test('reads exactly what the C library reads, and as the same bytes', () => {
       const [high = 0, low = 0] = mapped.slice(1).map((group) => Number.parseInt(group, 16));
       assert.equal(read, [high >> 8, high & 255, low >> 8, low & 255].join('.'));
     }),
-    { numRuns: 5_000 },
+    { numRuns: runs(5_000) },
   );
 });
 

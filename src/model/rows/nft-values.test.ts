@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import { fc, runs } from '../../../test/support/property.ts';
 import type { NftType } from './nft.ts';
 import {
   checkNftComment,
@@ -77,7 +77,7 @@ test('any bytes are printed so that they read back, and any text fails only with
         assert.match((error as { code?: string }).code ?? String(error), /^bad-/);
       }
     }),
-    { numRuns: 2000 },
+    { numRuns: runs(2000) },
   );
 });
 

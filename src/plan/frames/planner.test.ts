@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { assertStepwise, CONFIG, type Step, store } from '../../../test/support/plan-worlds.ts';
+import { fc, runs } from '../../../test/support/property.ts';
 import type { Birth } from '../../model/cluster/birth.ts';
 import type { Config } from '../../model/cluster/config.ts';
 import { ip } from '../../model/net/ip.ts';
@@ -147,6 +147,6 @@ test('step by step, twice, backwards, in batches: always the rows of a plan from
         assertStepwise([framesPlanner], [start, ...steps], playing);
       },
     ),
-    { numRuns: 500 },
+    { numRuns: runs(500) },
   );
 });

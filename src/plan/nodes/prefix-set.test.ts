@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import { fc, runs } from '../../../test/support/property.ts';
 import * as slow from '../../model/net/cidr.ts';
 import { ipFromBytes } from '../../model/net/ip.ts';
 import { nodeLinkLocal, nodeMac } from './identity.ts';
@@ -23,7 +23,7 @@ test('comparing is that of the model', () => {
       assert.equal(contains(a, b), slow.contains(a, b));
       assert.equal(overlaps(a, b), slow.overlaps(a, b));
     }),
-    { numRuns: 500 },
+    { numRuns: runs(500) },
   );
 });
 
@@ -48,7 +48,7 @@ test('covering and inside find exactly what comparing all would find, after any 
       const alone = set.values(asked).length === 1 && covering.length === 0 && inside.length === 1;
       assert.equal(set.alone(asked), alone);
     }),
-    { numRuns: 300 },
+    { numRuns: runs(300) },
   );
 });
 

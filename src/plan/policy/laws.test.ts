@@ -1,11 +1,10 @@
 /**
  * The laws of policy, on random clusters and random histories: after every change, for every ordered pair of pods, nodes and a
  * machine outside, what the rows let through is what the API's text says (test/support/policy/naive.ts) and what `decide` says; and the rows
- * are those of planning from scratch. `POLICY_RUNS=1000` for more of them.
+ * are those of planning from scratch. `FAIRLEAD_RUNS=10` for ten times as many.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { seeded } from '../../../test/support/fake-clock.ts';
 import { naiveVerdict, type Objects, type Packet } from '../../../test/support/policy/naive.ts';
 import { PlannerCluster } from '../../../test/support/policy/planner-cluster.ts';
@@ -17,11 +16,12 @@ import {
   PORTS,
   type RandomEdit,
 } from '../../../test/support/policy/random.ts';
+import { fc, runs } from '../../../test/support/property.ts';
 import { ip } from '../../model/net/ip.ts';
 import { decide } from './decide/decide.ts';
 import type { Flow } from './flow.ts';
 
-const RUNS = Number(process.env.POLICY_RUNS ?? 150);
+const RUNS = runs(150);
 const OUTSIDE = ['192.0.2.9', '2001:db8:f::9'];
 const GRE = 47;
 

@@ -1,7 +1,6 @@
 /** The law of planners for policy: after any history, the rows of a plan from scratch. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import {
   assertStepwise,
   CONFIG,
@@ -32,6 +31,7 @@ import {
   pods,
   policyStore,
 } from '../../../test/support/policy-worlds.ts';
+import { fc, runs } from '../../../test/support/property.ts';
 import type { Config } from '../../model/cluster/config.ts';
 import { ip } from '../../model/net/ip.ts';
 import type { NftBody } from '../../model/rows/nft.ts';
@@ -55,7 +55,7 @@ test('step by step, twice, backwards, in batches: always the rows of a plan from
         });
       },
     ),
-    { numRuns: 400 },
+    { numRuns: runs(400) },
   );
 });
 
@@ -78,7 +78,7 @@ test('what was built up is torn down to nothing', () => {
       assertStepwise([policyPlanner], [...START, ...steps, ...cleared], playing);
       assertStepwise([policyPlanner], [...START, ...steps, last], playing, 'nothing');
     }),
-    { numRuns: 100 },
+    { numRuns: runs(100) },
   );
 });
 

@@ -5,8 +5,8 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { CONFIG, emptyStore, eth0, node } from '../../../test/support/plan-worlds.ts';
+import { fc, runs } from '../../../test/support/property.ts';
 import type { Config } from '../../model/cluster/config.ts';
 import type { Node, NodeFacts } from '../../model/cluster/node.ts';
 import type { Row, RowRef, TargetName } from '../../model/rows/row.ts';
@@ -270,14 +270,14 @@ test('layer2, vxlan, auto, another VNI, port or family, back and forth: nothing 
     changeOver([node(1), node(2), node(3)], SETTINGS, seed),
   );
   // The example once led a nexthop to a carrier that others accepted, but not this peer.
-  fc.assert(property, { numRuns: 60, examples: [[1935712011]] });
+  fc.assert(property, { numRuns: runs(60), examples: [[1935712011]] });
 });
 
 test('the same behind a router, where layer2 cannot stand in', () => {
   const property = fc.property(fc.integer({ min: 0 }), (seed) =>
     changeOver([node(1), node(2, { segment: 1 })], ROUTED, seed),
   );
-  fc.assert(property, { numRuns: 80 });
+  fc.assert(property, { numRuns: runs(80) });
 });
 
 test('the guard of this file sees a loss: a receiver that drops its device too early', () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import fc from 'fast-check';
+import { fc, runs } from '../../../test/support/property.ts';
 import { AUDIT_ANNOTATION } from '../../model/cluster/policy.ts';
 import { EVERYTHING, selector } from '../../model/cluster/selector.ts';
 import { clusterNetworkPolicies } from './clusternetworkpolicies.ts';
@@ -386,6 +386,6 @@ test('whatever comes is taken without a throw; nothing is accepted from everybod
         if (rule.peers === 'any') assert.equal(rule.action, 'Deny');
       }
     }),
-    { numRuns: 500 },
+    { numRuns: runs(500) },
   );
 });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import fc from 'fast-check';
 import { rawNode } from '../../../test/support/kube-server.ts';
+import { fc } from '../../../test/support/property.ts';
 import { decodeEvent, decodeObject, decodePage } from './decode.ts';
 import { DecodeError, statusError } from './errors.ts';
 import { parseFacts } from './facts.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import fc from 'fast-check';
+import { fc, runs } from '../../../test/support/property.ts';
 import { AUDIT_ANNOTATION } from '../../model/cluster/policy.ts';
 import { EVERYTHING, selector } from '../../model/cluster/selector.ts';
 import { Interner } from './interner.ts';
@@ -361,6 +361,6 @@ test('whatever comes is taken without a throw, and with any fault nothing is all
       assert.ok(Object.isFrozen(policy));
       if (policy.problems.length > 0) assert.deepEqual([policy.ingress ?? [], policy.egress ?? []], [[], []]);
     }),
-    { numRuns: 500 },
+    { numRuns: runs(500) },
   );
 });

@@ -15,7 +15,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import fc from 'fast-check';
+import { fc, runs } from '../../../test/support/property.ts';
 import type { FileBody } from '../../model/rows/file.ts';
 import type { Change, Target } from '../../reconcile/target.ts';
 import { fileTarget, temporaryName } from './files.ts';
@@ -90,7 +90,7 @@ describe('the laws', () => {
         for (const name of others) assert.equal(readFileSync(join(dir, name), 'utf8'), name);
         assert.equal(readdirSync(dir).length, wanted.length + others.length, 'nothing else is left behind');
       }),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     );
   });
 });

@@ -1,5 +1,5 @@
 /** Random clusters and policies for fast-check: few labels, few names, few addresses, so that everything meets everything. */
-import fc from 'fast-check';
+import { fc } from '../property.ts';
 import type { KindName } from './planner-cluster.ts';
 
 type Json = Readonly<Record<string, unknown>>;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import { fc } from '../../../../test/support/property.ts';
 import { clone, equal, isObject, type JsonObject, meta } from '../json.ts';
 import { struct } from '../schema/notation.ts';
 import { sameButTimes } from './apply.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import { fc, runs } from '../../../../test/support/property.ts';
 import { StatusError } from '../status.ts';
 import { decodeProtobuf } from './protobuf.ts';
 
@@ -42,6 +42,6 @@ test('any bytes are an object or a 400, never another error', () => {
         }
       },
     ),
-    { numRuns: 2000 },
+    { numRuns: runs(2000) },
   );
 });

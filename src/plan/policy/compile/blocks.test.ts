@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import { fc, runs } from '../../../../test/support/property.ts';
 import { cidr, contains, networkOf, overlaps } from '../../../model/net/cidr.ts';
 import { compareIp, ipFromBytes } from '../../../model/net/ip.ts';
 import { blocksOf } from './blocks.ts';
@@ -115,6 +115,6 @@ test('an address is in the prefixes when it is in a block and in none of its exc
         assert.ok(compareIp(a, b) < 0, `${found} before ${next}`);
       }
     }),
-    { numRuns: 500 },
+    { numRuns: runs(500) },
   );
 });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { emptyStore } from '../../../../test/support/plan-worlds.ts';
+import { fc, runs } from '../../../../test/support/property.ts';
 import { podOn } from '../../../../test/support/verdict-worlds.ts';
 import type { WorldStore } from '../../../model/world-store.ts';
 import { podsAt } from './addresses.ts';
@@ -42,6 +42,6 @@ test('who has an address is the same for whoever asks after each change, now and
           for (const ip of address(n)) assert.deepEqual(podsAt(store.world, ip), podsAt(fresh.world, ip));
       }
     }),
-    { numRuns: 60 },
+    { numRuns: runs(60) },
   );
 });

@@ -1,10 +1,10 @@
 /** What stands for all really does: on random clusters no packet has a verdict that the judged one of its kind has not. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { seeded } from '../../../../test/support/fake-clock.ts';
 import { PlannerCluster } from '../../../../test/support/policy/planner-cluster.ts';
 import { history, NODE_NAMES, nodeEdit, PORTS } from '../../../../test/support/policy/random.ts';
+import { fc, runs } from '../../../../test/support/property.ts';
 import { familyOf, type Ip, ip } from '../../../model/net/ip.ts';
 import type { World } from '../../../model/world.ts';
 import { nodesAt, podsAt } from '../decide/addresses.ts';
@@ -14,7 +14,7 @@ import { outsideEnds, type PreviewEnd, podEnds } from './ends.ts';
 import { type PreviewTraffic, trafficOf } from './traffic.ts';
 import { wordsOf } from './words.ts';
 
-const RUNS = Number(process.env.POLICY_RUNS ?? 60);
+const RUNS = runs(60);
 
 function state(world: World, from: Ip, to: Ip, { protocol, port }: Omit<PreviewTraffic, 'label'>): string {
   const { egress, ingress } = decide(world, { from, to, protocol, ...(port !== undefined && { port }) });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import { fc, runs } from '../../../../test/support/property.ts';
 import type { Selection } from '../compiled.ts';
 import {
   addressSet,
@@ -93,7 +93,7 @@ test('different sets have different names, and nft takes them all', () => {
       assert.ok(isPolicyRow(one));
       assert.equal(one === other, a === b);
     }),
-    { numRuns: 2000 },
+    { numRuns: runs(2000) },
   );
 });
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { CONFIG } from '../../../../test/support/plan-worlds.ts';
+import { fc, runs } from '../../../../test/support/property.ts';
 import type { Config } from '../../../model/cluster/config.ts';
 import type { Direction, PolicyProtocol } from '../../../model/cluster/policy.ts';
 import { type Cidr, cidr, contains } from '../../../model/net/cidr.ts';
@@ -229,7 +229,7 @@ test('rules say what the policies say, for every peer, protocol and port', () =>
         }
       }
     }),
-    { numRuns: 150 },
+    { numRuns: runs(150) },
   );
 });
 

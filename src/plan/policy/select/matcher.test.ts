@@ -1,7 +1,7 @@
 /** The index of selectors says what trying all of them says. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import { fc, runs } from '../../../../test/support/property.ts';
 import { type Labels, matches, type Selector, selector } from '../../../model/cluster/selector.ts';
 import { Matcher, type Selecting } from './matcher.ts';
 import { SelectorFile } from './selector-file.ts';
@@ -44,7 +44,7 @@ test('a file finds exactly the items whose selector matches, also after some wer
       for (const item of items) file.remove(item);
       assert.ok(file.empty);
     }),
-    { numRuns: 500 },
+    { numRuns: runs(500) },
   );
 });
 
@@ -125,6 +125,6 @@ test('a matcher follows items and namespaces that come, go and change', () => {
           );
       }
     }),
-    { numRuns: 500 },
+    { numRuns: runs(500) },
   );
 });

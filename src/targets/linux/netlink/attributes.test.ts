@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import { fc, runs } from '../../../../test/support/property.ts';
 import {
   attributes,
   be16,
@@ -214,7 +214,7 @@ function outcome(bytes: Buffer, length: number, read: (typeof READERS)[number]):
 }
 
 test('arbitrary bytes never throw anything untyped and are never read past their end', () => {
-  fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), readAll), { numRuns: 500 });
+  fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), readAll), { numRuns: runs(500) });
 });
 
 test('truncated and mutated messages neither', () => {
@@ -233,7 +233,7 @@ test('truncated and mutated messages neither', () => {
         readAll(bytes);
       },
     ),
-    { numRuns: 3000 },
+    { numRuns: runs(3000) },
   );
 });
 

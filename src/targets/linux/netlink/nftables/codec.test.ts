@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { SAMPLES } from '../../../../../test/kernel/nft-samples.ts';
+import { fc, runs } from '../../../../../test/support/property.ts';
 import { NFT_TABLE, type NftElement, type NftExpr, type NftSet } from '../../../../model/rows/nft.ts';
 import { DriftReader } from '../../nft/drift.ts';
 import { Known } from '../../nft/known.ts';
@@ -196,7 +196,7 @@ test('decoders never throw an untyped error and never read past their message', 
       const other = { ...message, bytes: Buffer.from(bytes).fill(0x11, end) };
       for (const read of readers) assert.deepEqual(outcome(read, message), outcome(read, other));
     }),
-    { numRuns: 3000 },
+    { numRuns: runs(3000) },
   );
 });
 
