@@ -8,6 +8,7 @@ import type { Family } from '../model/net/ip.ts';
 import { LabApi } from './api/client.ts';
 import type { LabStatus } from './cluster/status.ts';
 import { ask } from './control.ts';
+import { Deadline } from './deadline.ts';
 import { API_SOCKET, CONTROL_SOCKET } from './options.ts';
 import { insideCommand, insideEnv } from './outside/exec.ts';
 import { type LaunchedLab, launch } from './outside/launcher.ts';
@@ -260,14 +261,14 @@ export class LabStream {
   }
 }
 
-/** Tries until `check` no longer throws; throws its last error when the time is over. */
+/** Tries until `check` no longer throws; throws its last error after `timeout` milliseconds of a calm machine. */
 export async function eventually<T>(check: () => T | Promise<T>, timeout = 30_000): Promise<T> {
-  const deadline = performance.now() + timeout;
+  const deadline = new Deadline(timeout);
   for (;;) {
     try {
       return await check();
     } catch (error) {
-      if (performance.now() > deadline) throw error;
+      if (deadline.passed) throw error;
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   }

@@ -8,6 +8,7 @@ import type { ApiService } from './api/service.ts';
 import { Cluster } from './cluster/cluster.ts';
 import { methodsOf } from './cluster/methods.ts';
 import { serveControl } from './control.ts';
+import { Deadline } from './deadline.ts';
 import { pluginFolder } from './kubelet/plugins.ts';
 import { API_SOCKET, CONTROL_SOCKET, INSIDE, type LabOptions } from './options.ts';
 import { cniDir } from './outside/preflight.ts';
@@ -64,11 +65,11 @@ function startApi(options: LabOptions): Promise<ApiService> {
 
 /** Every node Ready, every pod running. */
 async function settled(cluster: Cluster): Promise<void> {
-  const deadline = performance.now() + 60_000;
+  const deadline = new Deadline(60_000);
   for (;;) {
     const waiting = cluster.waitingFor();
     if (waiting === undefined) return;
-    if (performance.now() > deadline) {
+    if (deadline.passed) {
       throw new FairleadError('lab-start', `still waiting after 60 s for ${waiting}`, {
         hint: 'read the agents’ words: ./fairlead lab logs NODE (start with --no-wait to keep the lab)',
       });

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from '../../src/cli/client.ts';
 import { type ApiServer, type ApiServerOptions, startApiServer } from '../../src/lab/apiserver/server.ts';
+import { Deadline } from '../../src/lab/deadline.ts';
 import type { Status } from '../../src/model/api.ts';
 import { type KubeClient, kubeClient } from '../../src/sources/kube/client.ts';
 import { NODES } from '../../src/sources/kube/resource.ts';
@@ -118,8 +119,8 @@ export class Machine {
   /** The first status for which `condition` holds. */
   async status(what: string, condition: (status: Status) => boolean): Promise<Status> {
     let last: unknown;
-    const deadline = performance.now() + 20_000;
-    while (performance.now() < deadline) {
+    const deadline = new Deadline(20_000);
+    while (!deadline.passed) {
       try {
         const status = await this.client.get<Status>('/v1/status');
         if (condition(status)) return status;
@@ -135,9 +136,9 @@ export class Machine {
 
   /** Waits for an Event about a Node, as `kubectl describe node` would show it. */
   async event(node: string, reason: string, words: RegExp): Promise<void> {
-    const deadline = performance.now() + 10_000;
+    const deadline = new Deadline(10_000);
     const found: unknown[] = [];
-    while (performance.now() < deadline) {
+    while (!deadline.passed) {
       found.length = 0;
       const events = { group: '', version: 'v1', resource: 'events', namespace: 'default' };
       await this.kube.list(events, { fieldSelector: `involvedObject.name=${node}` }, (item) =>

@@ -10,6 +10,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, before, beforeEach, describe, it } from 'node:test';
+import { Deadline } from '../../src/lab/deadline.ts';
 import type { DriftRecord, PlannedChange, Status, Why } from '../../src/model/api.ts';
 import { until } from '../support/until.ts';
 import { Machine, run, TOKEN, underlay } from './agent-machine.ts';
@@ -148,12 +149,11 @@ describe('the agent', () => {
     await machine.status('ready', ready);
     const [route = ''] = run('ip route show proto 201').split(' ');
     run(`ip route del ${route}`);
-    const deadline = performance.now() + 5_000;
-    while (!run('ip route show proto 201').includes(route))
-      assert.ok(performance.now() < deadline, 'not repaired');
+    const deadline = new Deadline(5_000);
+    while (!run('ip route show proto 201').includes(route)) assert.ok(!deadline.passed, 'not repaired');
     let drift: DriftRecord[] = [];
     while (!drift.some((d) => d.repaired !== undefined)) {
-      assert.ok(performance.now() < deadline, JSON.stringify(drift));
+      assert.ok(!deadline.passed, JSON.stringify(drift));
       drift = await machine.client.get<DriftRecord[]>('/v1/drift');
     }
     assert.ok(drift.some((d) => d.target === 'route' && d.key === route && d.kind === 'missing'));

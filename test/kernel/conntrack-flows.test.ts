@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
 import { systemClock } from '../../src/agent/clock.ts';
+import { Deadline } from '../../src/lab/deadline.ts';
 import { probe } from '../../src/lab/prober/probe.ts';
 import type { NetNs } from '../../src/lab/sockets/netns.ts';
 import { FAMILIES, type Family, type Ip } from '../../src/model/net/ip.ts';
@@ -137,8 +138,8 @@ after(() => {
 
 const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 async function until(what: string, condition: () => boolean): Promise<void> {
-  const end = performance.now() + 10_000;
-  for (; !condition(); await wait(5)) assert.ok(performance.now() < end, `in time: ${what}`);
+  const deadline = new Deadline(10_000);
+  for (; !condition(); await wait(5)) assert.ok(!deadline.passed, `in time: ${what}`);
 }
 async function look(touch: Touch): Promise<void> {
   const before = looks;

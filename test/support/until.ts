@@ -1,8 +1,10 @@
-/** Waits until something is true, letting input and output happen; fails after `ms` with the words of `what`. */
+import { Deadline } from '../../src/lab/deadline.ts';
+
+/** Waits until something is true, letting input and output happen; fails after `ms` of a calm machine with the words of `what`. */
 export async function until(what: string, condition: () => boolean, ms = 10_000): Promise<void> {
-  const end = performance.now() + ms;
+  const deadline = new Deadline(ms);
   while (!condition()) {
-    if (performance.now() > end) throw new Error(`not within ${ms} ms: ${what}`);
+    if (deadline.passed) throw new Error(`not within ${ms} ms: ${what}`);
     await new Promise((resolve) => setImmediate(resolve));
   }
 }

@@ -4,6 +4,7 @@ import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'nod
 import { join } from 'node:path';
 import { FairleadError } from '../../model/errors.ts';
 import { familyOf } from '../../model/net/ip.ts';
+import { Deadline } from '../deadline.ts';
 
 export interface ControlPlaneOptions {
   /** Binary that holds etcd, kube-apiserver and kube-controller-manager. */
@@ -80,14 +81,14 @@ export class ControlPlane {
 
   /** Resolves when `ask` does. Throws `lab-api` when a process has ended, or after a minute. */
   async ready(ask: () => Promise<unknown>): Promise<void> {
-    const deadline = performance.now() + 60_000;
+    const deadline = new Deadline(60_000);
     for (;;) {
       try {
         await ask();
         return;
       } catch (cause) {
         const ended = this.#children.find((child) => child.exitCode !== null);
-        if (ended || performance.now() > deadline) {
+        if (ended || deadline.passed) {
           throw new FairleadError(
             'lab-api',
             `the real API server did not come up:\n${this.#lastWords(ended)}`,

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { PairStatus, Status } from '../../model/api.ts';
 import type { LabNode } from '../kubelet/node.ts';
 import { isReady } from '../kubelet/node-object.ts';
+import { patience } from '../prober/patience.ts';
 import type { Cluster } from './cluster.ts';
 
 export interface LabStatus {
@@ -75,11 +76,14 @@ async function nodeStatus(cluster: Cluster, node: LabNode): Promise<LabNodeStatu
   };
 }
 
+/** One that hangs shall not hold up the others' status for long. */
+const PATIENCE_MS = 2_000;
+
 /** What an agent says of itself on its socket. */
 export function agentStatus(node: LabNode): Promise<Status> {
   return new Promise((resolve, reject) => {
     const socketPath = join(node.dir, 'run/agent.sock');
-    const req = request({ socketPath, path: '/v1/status', timeout: 500 }, (res) => {
+    const req = request({ socketPath, path: '/v1/status' }, (res) => {
       const chunks: Buffer[] = [];
       res.on('data', (chunk: Buffer) => chunks.push(chunk));
       res.once('error', reject);
@@ -91,7 +95,8 @@ export function agentStatus(node: LabNode): Promise<Status> {
         }
       });
     });
-    req.once('timeout', () => req.destroy(new Error('no answer in 500 ms')));
+    const answered = patience(PATIENCE_MS, () => req.destroy(new Error(`no answer in ${PATIENCE_MS} ms`)));
+    req.once('close', answered);
     req.once('error', reject);
     req.end();
   });

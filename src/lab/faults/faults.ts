@@ -1,6 +1,7 @@
 import { FairleadError } from '../../model/errors.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import { agentStatus } from '../cluster/status.ts';
+import { Deadline } from '../deadline.ts';
 import type { LabNode } from '../kubelet/node.ts';
 import { must } from '../run.ts';
 import { UNDERLAY_LINK } from '../topology/network.ts';
@@ -159,12 +160,12 @@ export class Faults {
     await agent.kill();
     agent.start({ FAIRLEAD_FAULT_KILL_AFTER: k });
     const { pid } = agent;
-    let readySince: number | undefined;
+    let lives: Deadline | undefined;
     while (agent.pid === pid) {
       const status = await agentStatus(node).catch(() => undefined);
-      if (status?.state !== 'ready') readySince = undefined;
-      else readySince ??= performance.now();
-      if (readySince !== undefined && performance.now() - readySince > STAYS_READY) return 'survived';
+      if (status?.state !== 'ready') lives = undefined;
+      else lives ??= new Deadline(STAYS_READY);
+      if (lives?.passed) return 'survived';
       await Promise.race([agent.exited, new Promise((resolve) => setTimeout(resolve, 20))]);
     }
     return agent.lastExit ?? '';

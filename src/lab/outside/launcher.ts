@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { FairleadError } from '../../model/errors.ts';
+import { Deadline } from '../deadline.ts';
 import { API_SOCKET, type LabOptions } from '../options.ts';
 import { openDoor } from '../sockets/door.ts';
 import { type Means, preflight, unshareFlags } from './preflight.ts';
@@ -162,9 +163,9 @@ async function stop(child: ChildProcess, ended: Promise<string>): Promise<void> 
 export async function down(state: LabState, record: LabRecord): Promise<void> {
   if (isAlive(record.launcher)) process.kill(record.launcher.pid, 'SIGTERM');
   else if (isAlive(record.init)) process.kill(record.init.pid, 'SIGKILL');
-  const deadline = performance.now() + 5000;
+  const deadline = new Deadline(5000);
   while (isAlive(record.init) || isAlive(record.launcher)) {
-    if (performance.now() > deadline) {
+    if (deadline.passed) {
       if (isAlive(record.init)) process.kill(record.init.pid, 'SIGKILL');
       break;
     }
