@@ -14,43 +14,64 @@ import { parseArgs } from 'node:util';
 import { parseStory, playStory } from '../test/scripts/story.ts';
 import type { CaseKind } from '../test/support/policy/cases.ts';
 import { policyCases } from '../test/support/policy/everywhere.ts';
+import { CaseError } from '../test/support/policy/field.ts';
 
 /** Runs the cases of a folder; yields one verdict a case, `undefined` = passed. */
 type Runner = (folder: string) => AsyncIterable<{ name: string; difference: string | undefined }>;
 
-const { values: flags, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    'planner-only': { type: 'boolean', default: false },
-    'lab-only': { type: 'boolean', default: false },
-    transport: { type: 'string' },
-    api: { type: 'string', default: 'lab' },
-    only: { type: 'string', default: '' },
-  },
-});
 const KINDS: Readonly<Record<string, Runner>> = {
   scripts,
   policy: policies('policy'),
   'cluster-policy': policies('cluster-policy'),
 };
 
-const [kind = '', folder = ''] = positionals;
+const { values: flags, positionals } = readFlags();
+const [kind = '', folder = '', ...rest] = positionals;
 const runner = KINDS[kind];
-if (!runner || folder === '') {
-  console.error(`usage: npm run cases -- KIND FOLDER\nkinds: ${Object.keys(KINDS).join(', ')}`);
-  process.exit(2);
-}
+if (!runner || folder === '' || rest.length > 0) usage();
 
 const counts = { passed: 0, failed: 0 };
-for await (const { name, difference } of runner(folder)) {
-  if (difference === undefined) counts.passed++;
-  else {
-    counts.failed++;
-    console.log(`FAILED ${name}\n${difference.replace(/^/gm, '    ')}`);
+try {
+  for await (const { name, difference } of runner(folder)) {
+    if (difference === undefined) counts.passed++;
+    else {
+      counts.failed++;
+      console.log(`FAILED ${name}\n${difference.replace(/^/gm, '    ')}`);
+    }
   }
+} catch (error) {
+  if (!(error instanceof CaseError)) throw error;
+  console.error(error.message);
+  process.exit(2);
 }
+if (counts.passed + counts.failed === 0) console.error(`no cases of kind ${kind} in ${folder}`);
 console.log(`${counts.passed} passed, ${counts.failed} failed`);
 process.exitCode = counts.failed > 0 || counts.passed === 0 ? 1 : 0;
+
+function readFlags() {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: {
+        'planner-only': { type: 'boolean', default: false },
+        'lab-only': { type: 'boolean', default: false },
+        transport: { type: 'string' },
+        api: { type: 'string', default: 'lab' },
+        only: { type: 'string', default: '' },
+      },
+    });
+  } catch (error) {
+    return usage(error instanceof Error ? `${error.message}\n` : '');
+  }
+}
+
+function usage(before = ''): never {
+  console.error(
+    `${before}usage: npm run cases -- KIND FOLDER\nkinds: ${Object.keys(KINDS).join(', ')}\n` +
+      'of policies: [--planner-only | --lab-only] [--transport layer2|vxlan] [--api lab|real] [--only WORD]',
+  );
+  process.exit(2);
+}
 
 function policies(kind: CaseKind): Runner {
   return (folder) => policyCases(kind, folder, flags);

@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { kubeBinary } from '../../../scripts/kube.ts';
 import { preflight } from '../../../src/lab/outside/preflight.ts';
 import { describe } from '../../../src/model/errors.ts';
-import { type CaseKind, type PolicyCase, readCases } from './cases.ts';
+import { type CaseKind, type PolicyCase, readEach } from './cases.ts';
+import { CaseError } from './field.ts';
 import { LabBackend } from './lab-backend.ts';
 import { PlannerBackend } from './planner-backend.ts';
 import { differenceOf } from './run.ts';
@@ -40,9 +41,11 @@ export async function* policyCases(
   flags: EverywhereFlags,
 ): AsyncIterable<Played> {
   const { api, only, transport } = flags;
-  if (api !== 'lab' && api !== 'real') throw new Error(`--api ${api}: lab or real`);
+  if (api !== 'lab' && api !== 'real') throw new CaseError(`--api ${api}: lab or real`);
   const transports = transport === undefined ? (['layer2', 'vxlan'] as const) : [transportNamed(transport)];
-  const cases = readCases(kind, folder).filter(({ name }) => name.includes(only));
+  const read = readEach(kind, folder);
+  for (const one of read) if ('error' in one) yield { name: one.file, difference: one.error };
+  const cases = read.flatMap((one) => ('one' in one && one.one.name.includes(only) ? [one.one] : []));
   if (!flags['lab-only']) yield* onPlanner(cases);
   if (flags['planner-only'] || cases.length === 0) return;
   const lacks = labLacks();
@@ -51,7 +54,7 @@ export async function* policyCases(
     if (flags['lab-only']) yield { name: 'lab', difference: lacks };
     return;
   }
-  for (const one of transports) yield* inLab(cases, one, api);
+  for (const one of transports) yield* orWhyNot(`lab of ${one}`, inLab(cases, one, api));
 }
 
 /** All cases through the planner of every node. */
@@ -76,8 +79,17 @@ export async function* inLab(
     };
 }
 
+/** What ends a lab is one failure more, and not the end of what else there is to run. */
+async function* orWhyNot(name: string, played: AsyncIterable<Played>): AsyncIterable<Played> {
+  try {
+    yield* played;
+  } catch (error) {
+    yield { name, difference: describe(error) };
+  }
+}
+
 function transportNamed(name: string): 'layer2' | 'vxlan' {
-  if (name !== 'layer2' && name !== 'vxlan') throw new Error(`--transport ${name}: layer2 or vxlan`);
+  if (name !== 'layer2' && name !== 'vxlan') throw new CaseError(`--transport ${name}: layer2 or vxlan`);
   return name;
 }
 

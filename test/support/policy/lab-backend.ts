@@ -32,6 +32,9 @@ const FORGETFUL = {
   'net/netfilter/nf_conntrack_udp_timeout_stream': '10',
 };
 
+/** Namespaces that no API server lets go. */
+const BUILT_IN = ['default', 'kube-system', 'kube-public', 'kube-node-lease'];
+
 const PODS = '/api/v1/pods';
 const NAMESPACES = '/api/v1/namespaces';
 const NETWORK_POLICIES = '/apis/networking.k8s.io/v1/networkpolicies';
@@ -50,6 +53,8 @@ interface Made {
 export class LabBackend implements Backend {
   readonly lab: Lab;
   #state: ClusterState | undefined;
+  /** A case's name of a node to the lab's, where names are short. */
+  readonly #nodes: ReadonlyMap<string, string>;
   readonly #nodeLabels = new Map<string, Labels>();
   readonly #namespaces = new Set<string>();
   readonly #made = new Map<string, Made>();
@@ -57,31 +62,25 @@ export class LabBackend implements Backend {
   /** For reports: how many questions were asked. */
   asked = 0;
 
-  private constructor(lab: Lab) {
+  private constructor(lab: Lab, nodes: ReadonlyMap<string, string>) {
     this.lab = lab;
+    this.#nodes = nodes;
   }
 
   /** A lab with the nodes of these cases: all on one wire for layer2, on two for vxlan. */
   static async open(cases: readonly PolicyCase[], options: LabBackendOptions): Promise<LabBackend> {
-    const nodes = new Map(cases.flatMap((one) => [...new ClusterState(one.cluster, one.nodes).nodes]));
+    const names = cases.flatMap((one) => [...new ClusterState(one.cluster, one.laterPods).nodes.keys()]);
     const segments = options.transport === 'layer2' ? 1 : 2;
-    const base = defaultTopology({ nodes: nodes.size, pods: 0, segments });
-    const topology = {
-      ...base,
-      nodes: [...nodes.values()].map(({ name }, i) => ({
-        ...base.nodes[i]!,
-        name,
-        sysctls: FORGETFUL,
-      })),
-    };
+    const base = defaultTopology({ nodes: new Set(names).size, pods: 0, segments });
+    const topology = { ...base, nodes: base.nodes.map((node) => ({ ...node, sysctls: FORGETFUL })) };
+    const nodes = new Map([...new Set(names)].sort().map((name, i) => [name, base.nodes[i]!.name]));
     // Agents look every ten seconds or so for a kind that was not there: here it is there before them.
     const lab = await Lab.start({ topology, ...options, agents: false });
     if (cases.some(({ steps }) => JSON.stringify(steps).includes('ClusterNetworkPolicy')))
       await installClusterPolicyCrd(lab.api);
-    for (const name of nodes.keys()) await lab.call('startAgent', { node: name });
+    for (const node of nodes.values()) await lab.call('startAgent', { node });
     await lab.settled();
-    const backend = new LabBackend(lab);
-    return backend;
+    return new LabBackend(lab, nodes);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -93,7 +92,7 @@ export class LabBackend implements Backend {
     await this.#deletePolicies();
     for (const { name, labels } of state.nodes.values()) await this.#labelNode(name, labels);
     for (const name of [...this.#namespaces])
-      if (!state.namespaces.has(name)) await this.#deleteNamespace(name);
+      if (!state.namespaces.has(name) && !BUILT_IN.includes(name)) await this.#deleteNamespace(name);
     for (const [name, labels] of state.namespaces) await this.#setNamespace(name, labels);
     for (const [key, made] of [...this.#made]) {
       const wanted = state.pods.get(key);
@@ -217,7 +216,7 @@ export class LabBackend implements Backend {
       await this.#label(podPath(key), pod.labels);
       return;
     }
-    const manifest = podToCreate(pod, state.portsOf(pod));
+    const manifest = podToCreate({ ...pod, node: this.#nodeNamed(pod.node) }, state.portsOf(pod));
     const { metadata } = await this.lab.api.create(`${NAMESPACES}/${pod.namespace}/pods`, manifest);
     this.#made.set(key, { pod, shape: shapeOf(pod, state), uid: metadata.uid ?? '' });
   }
@@ -253,7 +252,7 @@ export class LabBackend implements Backend {
     const given = this.#nodeLabels.get(name) ?? {};
     this.#nodeLabels.set(name, labels);
     const gone = Object.keys(given).filter((key) => labels[key] === undefined);
-    await this.#patchLabels(`/api/v1/nodes/${name}`, labels, gone);
+    await this.#patchLabels(`/api/v1/nodes/${this.#nodeNamed(name)}`, labels, gone);
   }
 
   /** Whatever is not named goes. */
@@ -267,6 +266,10 @@ export class LabBackend implements Backend {
   async #patchLabels(path: string, labels: Labels, gone: readonly string[]): Promise<void> {
     const patch = { ...labels, ...Object.fromEntries(gone.map((key) => [key, null])) };
     if (Object.keys(patch).length > 0) await this.lab.api.patch(path, { metadata: { labels: patch } }, MERGE);
+  }
+
+  #nodeNamed(name: string): string {
+    return this.#nodes.get(name) ?? name;
   }
 
   async #gone(path: string): Promise<void> {

@@ -86,10 +86,10 @@ export class PlannerBackend implements Backend {
     }
   }
 
-  /** The range of the other family, and as written the /24 of its pods unless others lie in it. */
+  /** The range of the other family, and as written the /24 of its pods unless others lie in it, now or later. */
   #podCidrs(state: ClusterState, node: string): readonly string[] {
     const n = nodeNumber(state, node);
-    const pods = [...state.pods.values()].filter((pod) => !pod.hostNetwork);
+    const pods = [...state.pods.values(), ...state.laterPods].filter((pod) => !pod.hostNetwork);
     const own = pods.filter((pod) => pod.node === node).map((pod) => pod.ip);
     const foreign = pods.filter((pod) => pod.node !== node).map((pod) => pod.ip);
     if ((pods[0]?.ip ?? '').includes(':')) return [`10.199.${n}.0/24`];

@@ -1,6 +1,9 @@
 /** Plays a case on something that knows verdicts: the planner with a fake machine, a lab with real packets, the naive evaluator. */
-import type { Cell, PolicyCase } from './cases.ts';
-import { type Change, ClusterState } from './state.ts';
+import { describe, FairleadError } from '../../../src/model/errors.ts';
+import type { Action } from './actions.ts';
+import type { CaseStep, Cell, PolicyCase } from './cases.ts';
+import { CaseError } from './field.ts';
+import { type Change, ClusterState, type Policy } from './state.ts';
 import { filled, type IpFamily } from './templates.ts';
 
 export interface Backend {
@@ -20,7 +23,7 @@ export async function differenceOf(one: PolicyCase, backend: Backend): Promise<s
   try {
     for (const families of passes) lines.push(...(await play(one, backend, families)));
   } catch (error) {
-    lines.push(error instanceof Error ? (error.stack ?? error.message) : String(error));
+    lines.push(error instanceof CaseError ? `${one.file}: ${error.message}` : stackOf(error));
   }
   return lines.length === 0 ? undefined : lines.join('\n');
 }
@@ -30,26 +33,55 @@ async function play(
   backend: Backend,
   families: readonly IpFamily[],
 ): Promise<readonly string[]> {
-  const state = new ClusterState(one.cluster, one.nodes);
-  const [family = 'ipv4'] = families;
+  const state = new ClusterState(one.cluster, one.laterPods);
   await backend.start(state);
   const lines: string[] = [];
+  let asked = 0;
   for (const step of one.steps) {
-    for (const action of step.actions) {
-      for (const change of state.apply(action)) {
-        const addressOf = (pod: string) => backend.addressOf(pod, family);
-        const full =
-          change.kind === 'policy' && change.after
-            ? { ...change, after: filled(change.after, { state, family, addressOf }) }
-            : change;
-        await backend.change(full);
-      }
-    }
-    const wrong = await backend.check(step.cells(state), families);
+    for (const action of step.actions) await act(step, action, { state, backend, families });
+    const cells = step.cells(state);
+    asked += cells.length;
+    const wrong = await backend.check(cells, families);
     lines.push(...shortened(wrong.map((line) => `${step.title}: ${line}`)));
   }
+  if (asked === 0) throw new CaseError('it expects nothing: no cell, no probe');
   return lines;
 }
+
+interface Stage {
+  readonly state: ClusterState;
+  readonly backend: Backend;
+  readonly families: readonly IpFamily[];
+}
+
+async function act({ title }: CaseStep, action: Action, stage: Stage): Promise<void> {
+  const { state, backend } = stage;
+  for (const change of action.applyTo(state)) {
+    const full =
+      change.kind === 'policy' && change.after
+        ? { ...change, after: withAddresses(change.after, stage, `${title}, ${action.name}`) }
+        : change;
+    try {
+      await backend.change(full);
+    } catch (error) {
+      // What an API server refuses is the case's fault.
+      if (error instanceof FairleadError) throw new CaseError(`${title}, ${action.name}: ${describe(error)}`);
+      throw error;
+    }
+  }
+}
+
+function withAddresses(policy: Policy, { state, backend, families }: Stage, place: string): Policy {
+  const [family = 'ipv4'] = families;
+  try {
+    return filled(policy, { state, family, addressOf: (pod) => backend.addressOf(pod, family) });
+  } catch (error) {
+    throw new CaseError(`${place}: its addresses: ${describe(error)}`, { cause: error });
+  }
+}
+
+const stackOf = (error: unknown): string =>
+  error instanceof Error ? (error.stack ?? error.message) : String(error);
 
 const SHOWN = 12;
 

@@ -3,6 +3,8 @@
  * and cnp-cases/README.md.
  */
 
+import { CaseError } from './field.ts';
+
 export type Labels = Readonly<Record<string, string>>;
 
 /** A policy as the API has it, unread. */
@@ -51,9 +53,6 @@ export interface ClusterFile {
   readonly covers?: Readonly<Record<string, readonly string[]>>;
 }
 
-/** One entry of `actions`: the action's name to its body. */
-export type Action = Readonly<Record<string, unknown>>;
-
 /** One object that came, changed or went. `implied`: its namespace went, which takes it along. */
 export type Change =
   | { readonly kind: 'namespace'; readonly key: string; readonly after: Labels | undefined }
@@ -78,28 +77,33 @@ function policyKeyOf(policy: Pick<Policy, 'kind' | 'metadata'>): string {
   const { namespace, name } = policy.metadata;
   if (policy.kind === 'NetworkPolicy') return `NetworkPolicy ${namespace}/${name}`;
   if (policy.kind === 'ClusterNetworkPolicy') return `ClusterNetworkPolicy ${name}`;
-  throw new Error(`a policy of unknown kind ${JSON.stringify(policy.kind)}`);
+  return fail(`a policy of unknown kind ${JSON.stringify(policy.kind)}`);
 }
 
-/** What is there at one moment of a case. An action that makes no sense throws: a case that is not understood must not pass. */
+/** The API server gives it to every namespace, whatever its owner writes. */
+const NAME_LABEL = 'kubernetes.io/metadata.name';
+
+/** What is there at one moment of a case. Throws {@link CaseError} where a change contradicts it. */
 export class ClusterState {
   readonly file: ClusterFile;
+  /** Pods that are created on the way. */
+  readonly laterPods: readonly CasePod[];
   readonly nodes: ReadonlyMap<string, CaseNode>;
   readonly namespaces = new Map<string, Labels>();
   readonly pods = new Map<string, CasePod>();
   readonly policies = new Map<string, Policy>();
 
-  constructor(file: ClusterFile, laterNodes: readonly string[] = []) {
+  constructor(file: ClusterFile, laterPods: readonly CasePod[] = []) {
     this.file = file;
+    this.laterPods = laterPods;
     const named = file.nodes?.map((node) => node.name) ?? [];
-    const used = [...file.pods.map((pod) => pod.node), ...laterNodes]
-      .filter((name) => name !== undefined)
-      .sort();
+    const used = [...file.pods, ...laterPods].map((pod) => pod.node).filter((name) => name !== '');
     const bare = (name: string): CaseNode => ({ name, labels: {}, addresses: [] });
-    const missing = [...new Set(used)].filter((name) => !named.includes(name)).map(bare);
-    this.nodes = new Map([...(file.nodes ?? []), ...missing].map((node) => [node.name, node]));
-    for (const [name, labels] of Object.entries(file.namespaces)) this.namespaces.set(name, labels);
-    for (const pod of file.pods) this.pods.set(podKeyOf(pod), this.#placed(pod));
+    const missing = [...new Set(used.sort())].filter((name) => !named.includes(name)).map(bare);
+    const all = [...(file.nodes ?? []), ...missing];
+    this.nodes = new Map((all.length > 0 ? all : [bare('node-1')]).map((node) => [node.name, node]));
+    for (const [name, labels] of Object.entries(file.namespaces)) this.#setNamespace(name, labels);
+    for (const pod of file.pods) this.createPod(pod);
   }
 
   portsOf(pod: CasePod): readonly ServedPort[] {
@@ -107,35 +111,36 @@ export class ClusterState {
   }
 
   pod(key: string): CasePod {
-    return this.pods.get(key) ?? fail(`no pod ${key}`);
+    return this.pods.get(key) ?? fail(`there is no pod ${key}`);
   }
 
-  apply(action: Action): readonly Change[] {
-    const [entry, ...others] = Object.entries(action);
-    if (!entry || others.length > 0) return fail(`one action an entry, not ${JSON.stringify(action)}`);
-    const [name, body] = entry;
-    const change = ACTIONS[name];
-    if (!change) return fail(`unknown action ${JSON.stringify(name)}`);
-    return change(this, body as never);
-  }
-
-  setPolicy(policy: Policy): Change {
-    const key = policyKeyOf(policy);
+  createPolicy(policy: Policy): Change {
     if (policy.kind === 'NetworkPolicy') this.#mustHave(policy.metadata.namespace ?? '');
-    const before = this.policies.get(key);
-    this.policies.set(key, policy);
-    return { kind: 'policy', key, before, after: policy };
+    const key = policyKeyOf(policy);
+    return this.policies.has(key) ? fail(`${key} is there already`) : this.#setPolicy(key, policy);
   }
 
-  deletePolicy(key: string): Change {
-    const before = this.policies.get(key) ?? fail(`no ${key}`);
+  updatePolicy(policy: Policy): Change {
+    const key = policyKeyOf(policy);
+    return this.policies.has(key) ? this.#setPolicy(key, policy) : fail(`there is no ${key}`);
+  }
+
+  deletePolicy(policy: Pick<Policy, 'kind' | 'metadata'>): Change {
+    const key = policyKeyOf(policy);
+    const before = this.policies.get(key) ?? fail(`there is no ${key}`);
     this.policies.delete(key);
     return { kind: 'policy', key, before, after: undefined };
   }
 
-  setNamespace(name: string, labels: Labels): Change {
-    this.namespaces.set(name, labels);
-    return { kind: 'namespace', key: name, after: labels };
+  createNamespace(name: string, labels: Labels): Change {
+    return this.namespaces.has(name)
+      ? fail(`namespace ${name} is there already`)
+      : this.#setNamespace(name, labels);
+  }
+
+  labelNamespace(name: string, labels: Labels): Change {
+    this.#mustHave(name);
+    return this.#setNamespace(name, labels);
   }
 
   deleteNamespace(name: string): readonly Change[] {
@@ -145,33 +150,51 @@ export class ClusterState {
     const pods = [...this.pods.values()].filter((pod) => pod.namespace === name);
     return [
       { kind: 'namespace', key: name, after: undefined },
-      ...policies.map((policy) => ({ ...this.deletePolicy(policyKeyOf(policy)), implied: true })),
-      ...pods.map((pod) => ({ ...this.deletePod(podKeyOf(pod)), implied: true })),
+      ...policies.map((policy) => ({ ...this.deletePolicy(policy), implied: true })),
+      ...pods.map((pod) => ({ ...this.deletePod(pod), implied: true })),
     ];
   }
 
-  setPod(pod: CasePod): Change {
+  createPod(pod: CasePod): Change {
     this.#mustHave(pod.namespace);
     const key = podKeyOf(pod);
-    const after = this.#placed(pod);
-    this.pods.set(key, after);
-    return { kind: 'pod', key, after };
+    return this.pods.has(key) ? fail(`pod ${key} is there already`) : this.#setPod(pod);
   }
 
-  deletePod(key: string): Change {
+  labelPod(named: Named, labels: Labels): Change {
+    return this.#setPod({ ...this.pod(podKeyOf(named)), labels });
+  }
+
+  deletePod(named: Named): Change {
+    const key = podKeyOf(named);
     this.pod(key);
     this.pods.delete(key);
     return { kind: 'pod', key, after: undefined };
   }
 
-  /** The node is a proposal: without one, or one that nobody knows, it is the first. */
-  #placed(pod: CasePod): CasePod {
-    const [first = 'node-1'] = this.nodes.keys();
-    return this.nodes.has(pod.node) ? pod : { ...pod, node: first };
+  #setPolicy(key: string, policy: Policy): Change {
+    const before = this.policies.get(key);
+    this.policies.set(key, policy);
+    return { kind: 'policy', key, before, after: policy };
+  }
+
+  #setNamespace(name: string, labels: Labels): Change {
+    const after = { ...labels, [NAME_LABEL]: name };
+    this.namespaces.set(name, after);
+    return { kind: 'namespace', key: name, after };
+  }
+
+  /** The node is a proposal: without one it is the first. */
+  #setPod(pod: CasePod): Change {
+    const key = podKeyOf(pod);
+    const [first = ''] = this.nodes.keys();
+    const after = this.nodes.has(pod.node) ? pod : { ...pod, node: first };
+    this.pods.set(key, after);
+    return { kind: 'pod', key, after };
   }
 
   #mustHave(namespace: string): void {
-    if (!this.namespaces.has(namespace)) fail(`no namespace ${JSON.stringify(namespace)}`);
+    if (!this.namespaces.has(namespace)) fail(`there is no namespace ${JSON.stringify(namespace)}`);
   }
 }
 
@@ -180,36 +203,6 @@ interface Named {
   readonly namespace: string;
 }
 
-const ACTIONS: Readonly<Record<string, (state: ClusterState, body: never) => readonly Change[]>> = {
-  'create-policy': (state, body: Policy) => [
-    state.policies.has(policyKeyOf(body))
-      ? fail(`${policyKeyOf(body)} is there already`)
-      : state.setPolicy(body),
-  ],
-  'update-policy': (state, body: Policy) => [
-    state.policies.has(policyKeyOf(body)) ? state.setPolicy(body) : fail(`no ${policyKeyOf(body)} to update`),
-  ],
-  'delete-policy': (state, { kind = 'NetworkPolicy', ...metadata }: Named & { kind?: string }) => [
-    state.deletePolicy(policyKeyOf({ kind, metadata })),
-  ],
-  'create-namespace': (state, { name, labels }: { name: string; labels: Labels }) => [
-    state.namespaces.has(name)
-      ? fail(`namespace ${name} is there already`)
-      : state.setNamespace(name, labels),
-  ],
-  'set-namespace-labels': (state, { name, labels }: { name: string; labels: Labels }) => [
-    state.namespaces.has(name) ? state.setNamespace(name, labels) : fail(`no namespace ${name}`),
-  ],
-  'delete-namespace': (state, { name }: { name: string }) => state.deleteNamespace(name),
-  'create-pod': (state, pod: CasePod) => [
-    state.pods.has(podKeyOf(pod)) ? fail(`pod ${podKeyOf(pod)} is there already`) : state.setPod(pod),
-  ],
-  'set-pod-labels': (state, { labels, ...pod }: Named & { labels: Labels }) => [
-    state.setPod({ ...state.pod(podKeyOf(pod)), labels }),
-  ],
-  'delete-pod': (state, pod: Named) => [state.deletePod(podKeyOf(pod))],
-};
-
 function fail(words: string): never {
-  throw new Error(words);
+  throw new CaseError(words);
 }

@@ -4,6 +4,7 @@
  * of everybody but those who are not in it).
  */
 import { BlockList } from 'node:net';
+import { CaseError } from './field.ts';
 import { type ClusterState, type Policy, podKeyOf } from './state.ts';
 
 export type IpFamily = 'ipv4' | 'ipv6';
@@ -33,8 +34,7 @@ export function filled(policy: Policy, filling: Filling): Policy {
     return Object.fromEntries(
       Object.entries(value).map(([key, inner]) => {
         if (key === 'ipBlock') return [key, filledBlock(inner as Block, filling)];
-        if (key === 'networks')
-          return [key, [...new Set((inner as string[]).flatMap((one) => filledNetwork(one, filling)))]];
+        if (key === 'networks') return [key, filledNetworks(inner as readonly string[], filling)];
         return [key, walk(inner)];
       }),
     );
@@ -60,6 +60,12 @@ function filledBlock({ cidr, except = [] }: Block, filling: Filling): Block {
   const family = literal === undefined ? filling.family : familyOfText(literal);
   const singles = excepted.map((pod) => single(pod, filling)).filter((one) => familyOfText(one) === family);
   return { cidr: literal ?? EVERYTHING[filling.family], ...(singles.length > 0 ? { except: singles } : {}) };
+}
+
+/** The API wants one entry at least: where no pod is meant, it is a block without any. */
+function filledNetworks(networks: readonly string[], filling: Filling): readonly string[] {
+  const all = networks.flatMap((one) => filledNetwork(one, filling));
+  return all.length > 0 ? [...new Set(all)] : [NOBODY[filling.family]];
 }
 
 /** An entry of `networks`: single addresses instead of a block that does not cover the same pods here. */
@@ -108,7 +114,7 @@ function membersOf(one: string, { state }: Filling): readonly string[] {
 
 function writtenAddress(state: ClusterState, key: string): string {
   const pod = state.pods.get(key) ?? state.file.pods.find((one) => podKeyOf(one) === key);
-  if (!pod) throw new Error(`a template names ${key}, which is no pod`);
+  if (!pod) throw new CaseError(`a template names ${key}, which is no pod`);
   return pod.ip;
 }
 
