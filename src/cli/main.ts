@@ -25,10 +25,12 @@ async function main(argv: readonly string[]): Promise<number> {
   return command.run(parseFlags(rest, command.flags, command.positionals));
 }
 
+const WRONG_USAGE = ['usage', 'bad-settings', 'bad-manifest', 'bad-request'];
+
 function exitCodeOf(error: unknown): number {
   const code = error instanceof FairleadError ? error.code : '';
   if (code === 'no-answer') return EXIT.noAnswer;
-  return code === 'usage' || code === 'bad-settings' || code === 'bad-manifest' ? EXIT.usage : EXIT.failed;
+  return WRONG_USAGE.includes(code) ? EXIT.usage : EXIT.failed;
 }
 
 /** A reader that has seen enough (`| head`) is not a mistake. */

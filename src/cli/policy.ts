@@ -50,7 +50,7 @@ export const policy: Command = {
     for (const other of manifests.filter((one) => !isPolicy(one)))
       process.stderr.write(`fairlead: ${other.where}: ${titleOf(other)} is no policy, and is left out\n`);
     if (given.networkPolicies.length + given.clusterNetworkPolicies.length + gone.length === 0)
-      throw new FairleadError('usage', `there is no policy in ${files.join(', ')}`);
+      throw new FairleadError('usage', `there is no policy in ${files.map(titleOfFile).join(', ')}`);
     const folder = args.flags.get('folder');
     const raws = manifests.filter(isPolicy).map(({ raw }) => raw);
     const result =
@@ -63,8 +63,10 @@ export const policy: Command = {
   },
 };
 
+const titleOfFile = (file: string): string => (file === '-' ? 'standard input' : file);
+
 async function readManifests(file: string): Promise<Manifest[]> {
-  if (file === '-') return parseManifests(await textOf(process.stdin), 'standard input');
+  if (file === '-') return parseManifests(await textOf(process.stdin), titleOfFile(file));
   try {
     return await parseManifests(readFileSync(file, 'utf8'), file);
   } catch (error) {

@@ -1,7 +1,7 @@
 import type { TransportName } from '../../model/cluster/config.ts';
 import type { Node } from '../../model/cluster/node.ts';
 import type { Cidr } from '../../model/net/cidr.ts';
-import type { Family } from '../../model/net/ip.ts';
+import type { Family, Ip } from '../../model/net/ip.ts';
 import type { Problem } from '../../model/problem.ts';
 import type { Row, RowRef } from '../../model/rows/row.ts';
 import type { Self } from './underlay.ts';
@@ -26,6 +26,8 @@ export interface Transport {
   enabled(self: Self): readonly Carrier[];
   /** The carrier towards a peer by our own settings, with what speaks for it, or why it cannot be. */
   choose(self: Self, peer: Node): Choice;
+  /** From which address a node itself sends to pods of other nodes by it; absent = from the link's own, as to anybody. */
+  nodeSource?(node: Node, family: Family): Ip | undefined;
   /** Why a carrier of this transport, perhaps of other settings than ours, cannot serve this peer; `undefined` = it can. */
   refuses(carrier: Carrier, self: Self, peer: Node): string | undefined;
   /** What of this peer's pods it cannot carry although it reaches the node; `undefined` = nothing. */

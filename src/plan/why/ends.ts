@@ -9,6 +9,8 @@ export interface End {
   /** `pod default/a`, `node n1`, `outside 192.0.2.1`. */
   readonly title: string;
   readonly ips: readonly Ip[];
+  /** By name, and not by one address. */
+  readonly named: boolean;
   /** The node that it is on. */
   readonly node: string | undefined;
   /** Why it is unknown. */
@@ -33,7 +35,8 @@ function byName(world: World, index: NodeIndex, text: string): End {
     return unknown(text, `several pods have this name: ${keys.join(', ')}`);
   }
   const node = index.get(text);
-  if (node) return { kind: 'node', title: `node ${text}`, ips: node.addresses, node: text, why: '' };
+  if (node)
+    return { kind: 'node', title: `node ${text}`, ips: node.addresses, named: true, node: text, why: '' };
   const why = world.pods.ready
     ? 'there is no pod or node of this name; write NAMESPACE/NAME or an address'
     : `pods are not known yet: ${world.pods.reason ?? 'not ready'}`;
@@ -43,25 +46,33 @@ function byName(world: World, index: NodeIndex, text: string): End {
 function podEnd(pod: Pod): End {
   const title = `pod ${pod.key}`;
   if (pod.ips.length === 0) return unknown(title, `has no address yet (${pod.phase})`);
-  if (pod.hostNetwork) return { kind: 'node', title, ips: pod.ips, node: pod.node, why: '' };
-  return { kind: 'pod', title, ips: pod.ips, node: pod.node, why: '' };
+  if (pod.hostNetwork) return { kind: 'node', title, ips: pod.ips, named: true, node: pod.node, why: '' };
+  return { kind: 'pod', title, ips: pod.ips, named: true, node: pod.node, why: '' };
 }
 
 function byAddress(world: World, index: NodeIndex, address: Ip): End {
   const [holder] = [...index.withAddress(address)].sort();
   if (holder !== undefined)
-    return { kind: 'node', title: `node ${holder}`, ips: [address], node: holder, why: '' };
+    return { kind: 'node', title: `node ${holder}`, ips: [address], named: false, node: holder, why: '' };
   for (const pod of world.pods.objects.values()) {
-    if (!pod.hostNetwork && pod.ips.includes(address)) return { ...podEnd(pod), ips: [address] };
+    if (!pod.hostNetwork && pod.ips.includes(address))
+      return { ...podEnd(pod), ips: [address], named: false };
   }
   for (const prefix of index.cidrs.covering(address)) {
     const [name] = [...index.cidrs.values(prefix)].sort();
     const title = `${address} on ${name}`;
-    return { kind: 'pod', title, ips: [address], node: name, why: '' };
+    return { kind: 'pod', title, ips: [address], named: false, node: name, why: '' };
   }
-  return { kind: 'outside', title: `outside ${address}`, ips: [address], node: undefined, why: '' };
+  return {
+    kind: 'outside',
+    title: `outside ${address}`,
+    ips: [address],
+    named: false,
+    node: undefined,
+    why: '',
+  };
 }
 
 function unknown(title: string, why: string): End {
-  return { kind: 'unknown', title, ips: [], node: undefined, why };
+  return { kind: 'unknown', title, ips: [], named: false, node: undefined, why };
 }

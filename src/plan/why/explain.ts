@@ -9,6 +9,7 @@ import { masquerades } from '../egress/planner.ts';
 import { type NodeIndex, nodeIndex } from '../nodes/node-index.ts';
 import { choosePair } from '../transports/choice.ts';
 import { planPeer } from '../transports/peer-plan.ts';
+import { transportOf } from '../transports/registry.ts';
 import { type Self, selfOf } from '../transports/underlay.ts';
 import { type End, findEnd } from './ends.ts';
 import { type Path, type PathStep, POLICIES } from './path.ts';
@@ -33,13 +34,14 @@ export function explainPath(world: World, from: string, to: string, traffic?: Tr
     if (end.kind === 'unknown')
       return { ...path, steps: [{ at: end.title, text: end.why }], reachable: 'unknown' };
   const families = FAMILIES.filter((family) => addressOf(source, family) && addressOf(target, family));
+  const sender = senderOf(self, index, source, target);
   if (families.length === 0) {
     const text = `${source.title} and ${target.title} have no address family in common`;
     return { ...path, steps: [{ at: source.title, text }], reachable: 'no' };
   }
   const legs = families.map((family) => {
-    const leg = follow(self, index, source, target, family);
-    return { family, ...withPolicies(world, self, source, target, family, leg, traffic) };
+    const leg = follow(self, index, sender, target, family);
+    return { family, ...withPolicies(world, self, sender, target, family, leg, traffic) };
   });
   const answers = legs.map(({ reachable }) => reachable);
   const reachable =
@@ -62,6 +64,19 @@ function oneAfterTheOther(legs: readonly (Leg & { readonly family: Family })[]):
 }
 
 const addressOf = (end: End, family: Family): Ip | undefined => end.ips.find((ip) => familyOf(ip) === family);
+
+/** A node sends to pods of another one under the address that the way there gives it, unless somebody asks about another address of it. */
+function senderOf(self: Self, index: NodeIndex, source: End, target: End): End {
+  const names = [source.node, target.node];
+  const [peerName] = names.filter((name) => name !== self.name);
+  const peer = peerName === undefined || !names.includes(self.name) ? undefined : index.get(peerName);
+  const sender = index.get(source.node ?? '');
+  if (!source.named || source.kind !== 'node' || target.kind !== 'pod' || !peer || !sender) return source;
+  const { carrier } = choosePair(self, peer);
+  const transport = carrier === undefined ? undefined : transportOf(carrier);
+  const sends = (ip: Ip): Ip => transport?.nodeSource?.(sender, familyOf(ip)) ?? ip;
+  return { ...source, ips: source.ips.map(sends) };
+}
 
 function follow(self: Self, index: NodeIndex, source: End, target: End, family: Family): Leg {
   const from = addressOf(source, family);
@@ -119,13 +134,13 @@ function startText(index: NodeIndex, source: End, from: Ip, to: Ip): string {
 }
 
 function elsewhere(self: Self, start: PathStep, source: End, target: End): Leg {
-  const where = source.node === undefined ? 'outside the cluster' : `on ${source.node}`;
-  const text = `begins ${where}, so what is done there is decided there; ask ${source.node ? `the agent of ${source.node}` : 'there'}`;
+  const text = `what is done there is decided there; ask the agent of ${source.node}`;
   const here =
     target.node === self.name
       ? [{ at: target.title, text: 'is on this node, which delivers to its bridge' }]
       : [];
-  return { steps: [start, { at: `node ${source.node ?? '?'}`, text }, ...here], reachable: 'unknown' };
+  const there = source.node === undefined ? [] : [{ at: `node ${source.node}`, text }];
+  return { steps: [start, ...there, ...here], reachable: 'unknown' };
 }
 
 function toPod(self: Self, index: NodeIndex, peer: Node, start: PathStep, arrival: PathStep, to: Ip): Leg {

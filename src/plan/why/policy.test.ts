@@ -137,3 +137,17 @@ test('traffic is read, or refused with words', () => {
   ] as const)
     assert.throws(() => parseTraffic(text), { code: 'bad-request', message: words });
 });
+
+test('a node sends under the address that the way gives it: over a tunnel not under its own, unless asked', () => {
+  const filled = store({ nodes: [node(1), node(2, { segment: 9 })], pods: [pod('a', 1, 5), pod('c', 2, 5)] });
+  const said = (from: string, to: string) =>
+    explainPath(filled.world, from, to, parseTraffic('tcp/80'))
+      .steps.filter(({ text }) => text.startsWith('sends'))
+      .map(({ text }) => text.split(' ')[1]);
+  assert.deepEqual(said('n2', 'default/a'), ['10.244.2.0', 'fd00:244:2::1']);
+  assert.deepEqual(said('n1', 'default/c'), ['10.244.1.0', 'fd00:244:1::1']);
+  assert.deepEqual(said('10.0.9.2', 'default/a'), ['10.0.9.2']);
+  assert.deepEqual(said('n1', 'default/a'), ['10.0.0.1', '2001:db8::1']);
+  filled.put('nodes', 'n2', node(2));
+  assert.deepEqual(said('n2', 'default/a'), ['10.0.0.2', '2001:db8::2']);
+});

@@ -10,7 +10,7 @@ import { EVERYTHING } from '../../model/cluster/selector.ts';
 import { Field, shown, told } from './field.ts';
 import type { Kind } from './kind.ts';
 import { labelSelector } from './label-selectors.ts';
-import { loosePrefix } from './prefixes.ts';
+import { prefix } from './prefixes.ts';
 import { record, text } from './raw.ts';
 import { CLUSTER_NETWORK_POLICIES } from './resource.ts';
 
@@ -153,7 +153,7 @@ function peerOf(field: Field, side: 'from' | 'to'): readonly ClusterPeer[] {
 function networks(field: Field): readonly ClusterPeer[] {
   const items = field.items();
   if (items.length === 0) field.fault('it needs a prefix');
-  const cidrs = items.map(loosePrefix).filter((one) => one !== undefined);
+  const cidrs = items.map(prefix).filter((one) => one !== undefined);
   return [Object.freeze({ kind: 'networks', cidrs: Object.freeze(cidrs) })];
 }
 

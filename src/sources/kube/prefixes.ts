@@ -1,25 +1,17 @@
 import { describe } from '../../model/errors.ts';
-import { type Cidr, cidr, networkOf, splitPrefix } from '../../model/net/cidr.ts';
+import { type Cidr, networkOf, splitPrefix } from '../../model/net/cidr.ts';
 import { type Field, shown } from './field.ts';
 
-/** A prefix that somebody wrote, host bits zero as kube-apiserver demands of NetworkPolicies. */
+/**
+ * A prefix that somebody wrote, as API servers read it. Host bits mean nothing: custom resources are checked by `isCIDR`, which takes them, and in
+ * NetworkPolicies kube-apiserver takes them before 1.36 (KEP-4858, StrictIPCIDRValidation), and afterwards where they stood before. The same with
+ * leading zeros in IPv4, which are decimal there. IPv4 in IPv6's clothes is refused: no packet carries it, and as IPv4 it was not written.
+ */
 export function prefix(field: Field): Cidr | undefined {
-  return read(field, cidr);
-}
-
-/** A prefix whose host bits mean nothing: custom resources are checked by `isCIDR`, which takes them. */
-export function loosePrefix(field: Field): Cidr | undefined {
-  return read(field, (written) => {
-    const { address, length } = splitPrefix(written);
-    return networkOf(address, length);
-  });
-}
-
-/** IPv4 addresses in IPv6's clothes are refused, as by both of them: no packet carries them, and as IPv4 they were not written. */
-function read(field: Field, parse: (written: string) => Cidr): Cidr | undefined {
   const written = field.string();
   try {
-    const found = parse(written);
+    const { address, length } = splitPrefix(withoutLeadingZeros(written));
+    const found = networkOf(address, length);
     if (written.includes(':') === found.includes(':')) return found;
     field.fault(`${shown(written)} is an IPv4-mapped prefix; write it as IPv4`);
   } catch (error) {
@@ -27,3 +19,6 @@ function read(field: Field, parse: (written: string) => Cidr): Cidr | undefined 
   }
   return undefined;
 }
+
+const withoutLeadingZeros = (written: string): string =>
+  written.includes(':') ? written : written.replace(/(^|[./])0+(?=\d)/g, '$1');

@@ -1,5 +1,5 @@
 import type { Node } from '../../../model/cluster/node.ts';
-import { type Cidr, hostCidr, type IpPrefix, splitPrefix } from '../../../model/net/cidr.ts';
+import { type Cidr, hostCidr, type IpPrefix, nthAddress, splitPrefix } from '../../../model/net/cidr.ts';
 import { type Family, familyOf, type Ip } from '../../../model/net/ip.ts';
 import type { Problem } from '../../../model/problem.ts';
 import { addressKey } from '../../../model/rows/address.ts';
@@ -57,6 +57,11 @@ export const vxlan: Transport = {
     return undefined;
   },
   gaps: () => undefined,
+  // The device has this IPv4 address, and no global IPv6 one: there the kernel takes what resembles the destination most, the pods' gateway.
+  nodeSource({ podCidrs }, family) {
+    const range = podCidrs.find((prefix) => familyOf(prefix) === family);
+    return range && nthAddress(range, family === 'ipv4' ? 0 : 1);
+  },
   guard: senderRows,
   admit: senderElements,
   device(carrier, self) {
