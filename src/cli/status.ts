@@ -10,8 +10,13 @@ export function statusText(status: Status, now: number): string {
     targets(status),
     pairs(status),
   ];
-  const bad = status.targets.flatMap((t) => t.rows.filter((row) => row.state !== 'done'));
-  if (bad.length > 0) parts.push(rows(bad, now), held(bad));
+  const open = status.targets.flatMap((t) => t.rows.filter((row) => row.state !== 'done'));
+  // What is held is counted above, and there is nothing to say of each.
+  const [kept, bad] = [
+    open.filter((row) => row.state === 'held'),
+    open.filter((row) => row.state !== 'held'),
+  ];
+  parts.push(rows(bad, now), held(kept));
   for (const target of status.targets) {
     if (target.error) parts.push(`${paint('red', `cannot read ${target.name}`)}: ${target.error}`);
   }
@@ -41,10 +46,11 @@ const NAMES = 5;
 
 function policies({ policy, sources }: Status): string {
   if (!policy) return '';
+  const config = sources.find(({ name }) => name === 'config');
+  if (config && !config.ready && config.objects === 0) return unknownPolicy(config.name);
   if (!policy.enabled) return `Policy: ${paint('yellow', 'not enforced')} (setting policy.enabled)`;
   const unread = sources.find(({ name, ready, objects }) => COUNTED.has(name) && !ready && objects === 0);
-  if (unread)
-    return `Policy: ${paint('yellow', 'not known')}, because source ${unread.name} is away; the rules in the kernel stay`;
+  if (unread) return unknownPolicy(unread.name);
   const { networkPolicies, clusterNetworkPolicies, inForce, pods, selected, invalid } = policy;
   const all = `${networkPolicies} NetworkPolic${networkPolicies === 1 ? 'y' : 'ies'}, ${clusterNetworkPolicies} ClusterNetworkPolic${clusterNetworkPolicies === 1 ? 'y' : 'ies'}`;
   const here = `${inForce} of them here, where ${selected} of ${pods} pods ${selected === 1 ? 'is' : 'are'} selected`;
@@ -55,6 +61,9 @@ function policies({ policy, sources }: Status): string {
       : `; ${paint('red', 'invalid, so closed')}: ${invalid.slice(0, NAMES).join(', ')}${more}`;
   return `Policy: ${all}, ${here}${bad}`;
 }
+
+const unknownPolicy = (source: string): string =>
+  `Policy: ${paint('yellow', 'not known')}, because source ${source} is away; the rules in the kernel stay`;
 
 function sources(status: Status, now: number): string {
   return table(
@@ -100,7 +109,7 @@ function pairs(status: Status): string {
 
 /** Why rows are not removed: the gate's reason once, not in each of them. */
 function held(list: readonly RowStatus[]): string {
-  const reasons = new Set(list.filter((row) => row.state === 'held').map((row) => row.message ?? ''));
+  const reasons = new Set(list.map((row) => row.message ?? ''));
   return [...reasons]
     .map((reason) => `${paint('yellow', 'held')}: nothing is removed, because ${reason}`)
     .join('\n');
@@ -114,7 +123,7 @@ export function rows(list: readonly RowStatus[], now: number): string {
       `${row.target} ${row.key}`,
       row.state === 'failed' ? paint('red', row.state) : row.state,
       row.why,
-      row.state === 'held' ? '' : (row.message ?? ''),
+      row.message ?? '',
       row.nextTry === undefined
         ? ''
         : row.nextTry > now
