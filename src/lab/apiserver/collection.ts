@@ -1,7 +1,5 @@
-import type { Entry } from './store.ts';
-
-/** The entries of one storage, by key and in key order. The order is kept cheaply where it can be and mended when a list needs it. */
-export class Collection {
+/** What one storage holds, by key and in key order. The order is kept cheaply where it can be and mended when a list needs it. */
+export class Collection<Entry extends { readonly key: string }> {
   readonly #entries = new Map<string, Entry>();
   /** The keys, and those in `#gone`. */
   #order: string[] = [];

@@ -32,7 +32,7 @@ const noHot: readonly string[] = Object.freeze([]);
 
 /** The objects, their revisions, and the last changes. Synchronous: a write is seen by every watcher before it returns. */
 export class Store {
-  readonly #collections = new Map<string, Collection>();
+  readonly #collections = new Map<string, Collection<Entry>>();
   readonly #listeners = new Map<string, Set<(change: Change) => void>>();
   readonly #historyLimit: number;
   #log: Change[] = [];
@@ -128,10 +128,10 @@ export class Store {
     this.#log = this.#tail(this.#compacted);
   }
 
-  #collection(storage: string): Collection {
+  #collection(storage: string): Collection<Entry> {
     let collection = this.#collections.get(storage);
     if (!collection) {
-      collection = new Collection();
+      collection = new Collection<Entry>();
       this.#collections.set(storage, collection);
     }
     return collection;
