@@ -1,3 +1,4 @@
+import { FairleadError } from '../model/errors.ts';
 import type { Arguments, Flag } from './flags.ts';
 
 /** A subcommand: its words for the help, its flags, and what it does. The number is the exit code. */
@@ -15,6 +16,21 @@ export interface Command {
 
 /** Exit codes: 0 done · 1 could not · 2 wrong usage or settings · 3 done, and something is not as it should be · 4 the agent is there and does not answer. */
 export const EXIT = { done: 0, failed: 1, usage: 2, notWell: 3, noAnswer: 4 } as const;
+
+const MISTAKES: ReadonlySet<string> = new Set([
+  'usage',
+  'bad-settings',
+  'bad-manifest',
+  'bad-request',
+  'bad-topology',
+]);
+
+/** The exit code of what a command, or a verb of the lab, threw. */
+export function exitCodeOf(error: unknown): number {
+  const code = error instanceof FairleadError ? error.code : '';
+  if (code === 'no-answer') return EXIT.noAnswer;
+  return MISTAKES.has(code) ? EXIT.usage : EXIT.failed;
+}
 
 export const OUTPUT: Flag = {
   name: 'output',

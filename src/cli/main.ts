@@ -1,6 +1,6 @@
 import { describe, FairleadError } from '../model/errors.ts';
 import { didYouMean } from '../sources/config/nearest.ts';
-import { EXIT } from './command.ts';
+import { EXIT, exitCodeOf } from './command.ts';
 import { COMMANDS, runLab } from './commands.ts';
 import { parseFlags } from './flags.ts';
 import { helpOf, overview } from './help.ts';
@@ -23,14 +23,6 @@ async function main(argv: readonly string[]): Promise<number> {
     return EXIT.done;
   }
   return command.run(parseFlags(rest, command.flags, command.positionals));
-}
-
-const WRONG_USAGE = ['usage', 'bad-settings', 'bad-manifest', 'bad-request'];
-
-function exitCodeOf(error: unknown): number {
-  const code = error instanceof FairleadError ? error.code : '';
-  if (code === 'no-answer') return EXIT.noAnswer;
-  return WRONG_USAGE.includes(code) ? EXIT.usage : EXIT.failed;
 }
 
 /** A reader that has seen enough (`| head`) is not a mistake. */

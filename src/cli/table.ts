@@ -24,6 +24,29 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
 
 const shown = (cell: string): number => stripVTControlCharacters(cell).length;
 
+/** Lines cut where a terminal of so many columns would break them, with `…` in the last one. Colours take no room. */
+export function clip(text: string, columns: number): string {
+  return text
+    .split('\n')
+    .map((line) => (shown(line) <= columns ? line : clipLine(line, columns)))
+    .join('\n');
+}
+
+function clipLine(line: string, columns: number): string {
+  let kept = '';
+  let room = columns - 1;
+  // Escape sequences stay, so that a colour that was begun is ended.
+  for (const [piece] of line.matchAll(ESCAPE_OR_CHARACTER)) {
+    const isEscape = piece.startsWith('\x1b');
+    if (!isEscape && room-- <= 0) kept += room === -1 ? '…' : '';
+    else kept += piece;
+  }
+  return kept;
+}
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: this is what an escape sequence begins with
+const ESCAPE_OR_CHARACTER = /\x1b\[[0-9;]*m|./gsu;
+
 /** `4 s`, `3 min`, `2 h`, `5 d` between two times in milliseconds. */
 export function span(from: number, to: number): string {
   const seconds = Math.max(0, Math.round((to - from) / 1000));

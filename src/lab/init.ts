@@ -12,6 +12,7 @@ import { Deadline } from './deadline.ts';
 import { pluginFolder } from './kubelet/plugins.ts';
 import { API_SOCKET, CONTROL_SOCKET, INSIDE, type LabOptions } from './options.ts';
 import { cniDir } from './outside/preflight.ts';
+import { folderFault } from './outside/state.ts';
 import { Network } from './topology/network.ts';
 import { checkTopology } from './topology/topology.ts';
 
@@ -28,7 +29,8 @@ export async function init(hostDir: string): Promise<void> {
     await cluster.start();
     if (options.wait) await settled(cluster);
     say({ ready: true });
-  } catch (error) {
+  } catch (thrown) {
+    const error = folderFault(thrown, hostDir);
     const { message, stack } = error instanceof Error ? error : new Error(String(error));
     if (error instanceof FairleadError) say({ error: message, ...(error.hint ? { hint: error.hint } : {}) });
     else say({ error: stack ?? message });

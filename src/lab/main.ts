@@ -1,6 +1,8 @@
 /** The lab's program: `npm run lab`, `./fairlead lab VERB …`. One verb a function; `init` is what runs inside. */
 import { dirname, join } from 'node:path';
+import { exitCodeOf } from '../cli/command.ts';
 import { describe, FairleadError } from '../model/errors.ts';
+import { didYouMean } from '../sources/config/nearest.ts';
 import { init } from './init.ts';
 import { up } from './outside/up.ts';
 import { VERBS } from './outside/verbs.ts';
@@ -22,7 +24,10 @@ async function main(argv: readonly string[]): Promise<number> {
   if (verb === 'up')
     return up(rest, { program: [process.execPath, import.meta.filename, INIT], root: root() });
   const known = Object.hasOwn(VERBS, verb) ? VERBS[verb] : undefined;
-  if (!known) throw new FairleadError('usage', `no verb "${verb}"`, { hint: help() });
+  if (!known) {
+    const hint = didYouMean(verb, ['up', ...Object.keys(VERBS)]) ?? 'see fairlead lab --help';
+    throw new FairleadError('usage', `there is no verb "${verb}"`, { hint });
+  }
   return known.run(rest);
 }
 
@@ -50,6 +55,7 @@ function help(): string {
      --detach                                    returns when it is up; "down" ends it
      --no-wait --no-agents                       do not wait for Ready; leave the agents off
      --name default                              several labs run side by side
+     --state-dir DIR                             where labs keep their folders
 ${verbs.join('\n')}`;
 }
 
@@ -59,6 +65,6 @@ main(process.argv.slice(2)).then(
     console.error(
       `fairlead lab: ${error instanceof FairleadError ? describe(error) : (error as Error).stack}`,
     );
-    process.exit(1);
+    process.exit(exitCodeOf(error));
   },
 );

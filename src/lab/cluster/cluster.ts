@@ -70,7 +70,7 @@ export class Cluster {
     const node = this.nodes.get(name);
     if (!node) {
       throw new FairleadError('lab-name', `no node "${name}"`, {
-        hint: `nodes are ${[...this.nodes.keys()].join(', ')}`,
+        hint: `nodes are ${[...this.nodes.keys()].sort().join(', ')}`,
       });
     }
     return node;
@@ -111,6 +111,7 @@ export class Cluster {
   }
 
   async addPod(name: string, node: string | undefined, labels: Record<string, string> = {}): Promise<void> {
+    if (node !== undefined) this.node(node);
     await this.api.create(`/api/v1/namespaces/${NAMESPACE}/pods`, labPod(NAMESPACE, name, node, labels));
   }
 

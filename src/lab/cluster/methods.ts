@@ -1,7 +1,10 @@
+import { configInput } from '../../agent/input.ts';
 import { FairleadError } from '../../model/errors.ts';
 import type { Family } from '../../model/net/ip.ts';
+import { load, problemText } from '../../sources/config/source.ts';
 import type { Methods } from '../control.ts';
 import { Faults } from '../faults/faults.ts';
+import type { LabNode } from '../kubelet/node.ts';
 import type { ProbeRequest, StreamRequest } from '../prober/types.ts';
 import { OUTSIDE } from '../topology/network.ts';
 import type { Topology, TopologyNode } from '../topology/topology.ts';
@@ -18,6 +21,7 @@ export function methodsOf(cluster: Cluster): Methods {
     waiting: () => cluster.waitingFor() ?? '',
     probe: ({ requests }: { requests: readonly ProbeRequest[] }) => probes.ask(requests),
     matrix: ({ protocol }: { protocol?: ProbeRequest['protocol'] }) => probes.matrix(protocol),
+    paths: ({ from, to }: { from?: string; to?: string }) => probes.paths(from, to),
     streamStart: (request: StreamRequest & { families?: readonly Family[] }) => probes.start(request),
     streamProgress: ({ id }: { id: number }) => probes.progress(id),
     streamFinish: ({ id, stop }: { id: number; stop?: boolean }) => probes.finish(id, stop ?? false),
@@ -33,8 +37,9 @@ export function methodsOf(cluster: Cluster): Methods {
       for (const each of nodes) each.configure(config);
     },
     set: ({ node, settings }: { node?: string; settings: Readonly<Record<string, unknown>> }) => {
-      const nodes = node === undefined ? cluster.nodes.values() : [cluster.node(node)];
+      const nodes = node === undefined ? [...cluster.nodes.values()] : [cluster.node(node)];
       for (const each of nodes) each.set(settings);
+      return Promise.all(nodes.map(refusals)).then((lists) => lists.flat());
     },
     writeConfig: ({ node, text }: { node: string; text: string }) => cluster.node(node).writeConfig(text),
     startAgent: ({ node, env }: { node: string; env?: Record<string, string> }) =>
@@ -48,6 +53,13 @@ export function methodsOf(cluster: Cluster): Methods {
   };
 }
 
+/** What the node's agent will not accept of its configuration file as it is now. */
+async function refusals(node: LabNode): Promise<readonly string[]> {
+  const file = { path: '/run/fairlead/config.yaml', text: node.config };
+  const { problems } = await load(configInput({ flags: new Map(), env: {} }), file);
+  return problems.map((problem) => `${node.name}: ${problemText(problem)}`);
+}
+
 /** Command line that puts a program where a node, a pod or `outside` is. Valid inside the lab's first namespaces. */
 function enterCommand(cluster: Cluster, name: string): readonly string[] {
   const node = cluster.nodes.get(name);
@@ -56,7 +68,7 @@ function enterCommand(cluster: Cluster, name: string): readonly string[] {
   if (pod?.ns) return ['nsenter', `--mount=${pod.node.mountPath}`, `--net=${pod.ns.path}`, '--'];
   if (!machinesOf(cluster.topology).includes(name)) {
     throw new FairleadError('lab-name', `no node, pod or other machine is called "${name}"`, {
-      hint: `pods are NAMESPACE/NAME, machines ${[...cluster.nodes.keys(), ...machinesOf(cluster.topology)].join(', ')}`,
+      hint: `pods are NAMESPACE/NAME, machines ${[...[...cluster.nodes.keys()].sort(), ...machinesOf(cluster.topology)].join(', ')}`,
     });
   }
   return ['nsenter', `--net=${cluster.network.ns(name).path}`, '--'];

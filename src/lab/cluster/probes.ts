@@ -55,6 +55,22 @@ export class Probes {
     );
   }
 
+  /**
+   * Who asks whom in which families: without `from` or `to` all running pods. Names are made whole, `n1-a` to `default/n1-a`. Throws
+   * `lab-name` for one that nobody has, `lab-probe` when nobody is left.
+   */
+  paths(from?: string, to?: string): { pairs: readonly [string, string][]; families: readonly Family[] } {
+    const pods = this.#running();
+    const askers = from === undefined ? pods : [this.#endpoint(from).name];
+    const asked = to === undefined ? pods : [tryIp(to) ? to : this.#endpoint(to).name];
+    const pairs = askers.flatMap((a) =>
+      asked.filter((b) => a !== b || from === to).map((b): [string, string] => [a, b]),
+    );
+    if (pairs.length === 0) throw new FairleadError('lab-probe', 'no pods run that could be asked');
+    const families = this.#cluster.topology.families;
+    return { pairs, families: to !== undefined && tryIp(to) ? [familyOf(to)] : families };
+  }
+
   /** Starts a stream and returns its number. */
   start(request: StreamRequest): number {
     const families = request.families ?? this.#cluster.topology.families;
@@ -115,12 +131,13 @@ export class Probes {
     return this.#endpoint(name).addresses.find((a) => familyOf(a) === family);
   }
 
+  #running(): string[] {
+    const pods = this.#cluster.pods.all().filter((pod) => pod.running && !pod.pod.spec.hostNetwork);
+    return pods.map((pod) => pod.key).sort();
+  }
+
   #pairs(): [string, string][] {
-    const names = this.#cluster.pods
-      .all()
-      .filter((pod) => pod.running && !pod.pod.spec.hostNetwork)
-      .map((pod) => pod.key)
-      .sort();
+    const names = this.#running();
     return names.flatMap((from) =>
       names.filter((to) => to !== from).map((to): [string, string] => [from, to]),
     );
@@ -138,6 +155,6 @@ export class Probes {
         hint: 'pods are NAMESPACE/NAME',
       });
     }
-    return { name, ns: pod.ns, addresses: pod.ips };
+    return { name: pod.key, ns: pod.ns, addresses: pod.ips };
   }
 }

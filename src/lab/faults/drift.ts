@@ -1,8 +1,9 @@
 import { readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { FairleadError } from '../../model/errors.ts';
+import { didYouMean } from '../../sources/config/nearest.ts';
 import type { LabNode } from '../kubelet/node.ts';
-import { must } from '../run.ts';
+import { run } from '../run.ts';
 
 /** Sets `d` to a prefix of ours. By prefix alone: how the next hop is written differs between kernels and tools. */
 const firstRoute = (family: '-4' | '-6'): string =>
@@ -51,7 +52,7 @@ const FILES: Readonly<Record<string, (path: string) => void>> = {
 
 export const DRIFT_KINDS: readonly string[] = [...Object.keys(DRIFTS), ...Object.keys(FILES)];
 
-/** Does it. Throws `lab-fault` for an unknown kind, `lab-command` when there was nothing to do it to. */
+/** Does it. Throws `usage` for an unknown kind, `lab-fault` when there was nothing to do it to. */
 export async function drift(node: LabNode, kind: string): Promise<void> {
   const file = FILES[kind];
   if (file) {
@@ -62,9 +63,11 @@ export async function drift(node: LabNode, kind: string): Promise<void> {
   }
   const script = DRIFTS[kind];
   if (script === undefined) {
-    throw new FairleadError('lab-fault', `no drift "${kind}"`, {
-      hint: DRIFT_KINDS.join(', '),
-    });
+    const hint = didYouMean(kind, DRIFT_KINDS) ?? '"fault list" shows all kinds';
+    throw new FairleadError('usage', `there is no drift "${kind}"`, { hint });
   }
-  await must([...node.enter, 'sh', '-ec', script]);
+  const { code, stderr } = await run([...node.enter, 'sh', '-ec', script]);
+  if (code === 0) return;
+  const words = stderr.trim() || 'there is nothing of ours to do it to';
+  throw new FairleadError('lab-fault', `drift ${kind} on node ${node.name}: ${words}`);
 }

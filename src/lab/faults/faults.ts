@@ -1,4 +1,5 @@
 import { FairleadError } from '../../model/errors.ts';
+import { didYouMean } from '../../sources/config/nearest.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import { agentStatus } from '../cluster/status.ts';
 import { Deadline } from '../deadline.ts';
@@ -7,12 +8,17 @@ import { must } from '../run.ts';
 import { UNDERLAY_LINK } from '../topology/network.ts';
 import { fillDisk, freeDisk } from './disk.ts';
 import { DRIFT_KINDS, drift } from './drift.ts';
+import { checkWords } from './words.ts';
 
 /** Milliseconds of quiet after which an agent has nothing more to do. */
 const STAYS_READY = 1000;
 
+/** Milliseconds in which an agent ends or is ready, also on a busy machine. Else it waits for something, and would for ever. */
+const GIVE_UP = 60_000;
+
 /** One fault: how it is typed, what it does. */
 interface Fault {
+  /** Also what arguments are checked against: `checkWords`. */
   readonly usage: string;
   readonly what: string;
   run(args: readonly string[]): unknown;
@@ -30,17 +36,17 @@ export class Faults {
 
   async run(name: string, args: readonly string[]): Promise<unknown> {
     if (name === 'list') return this.list();
-    const fault = this.#faults[name];
-    if (!fault) throw this.#unknown(name === '' ? 'name a fault' : `no fault "${name}"`);
+    const fault = Object.hasOwn(this.#faults, name) ? this.#faults[name] : undefined;
+    if (!fault) {
+      const hint = didYouMean(name, Object.keys(this.#faults)) ?? '"fault list" shows all';
+      throw new FairleadError('usage', `there is no fault "${name}"`, { hint });
+    }
+    checkWords(fault.usage, args);
     return await fault.run(args);
   }
 
   list(): readonly string[] {
     return Object.values(this.#faults).map(({ usage, what }) => `${usage.padEnd(46)} ${what}`);
-  }
-
-  #unknown(message: string): FairleadError {
-    return new FairleadError('lab-fault', message, { hint: `faults are\n  ${this.list().join('\n  ')}` });
   }
 
   #apiFaults(): Record<string, Fault> {
@@ -54,8 +60,7 @@ export class Faults {
             if (how === 'away') relay.away();
             else if (how === 'back') await relay.open();
             else if (how === 'stall') relay.stall();
-            else if (how === 'resume') relay.resume();
-            else throw this.#unknown(`api "${how}"`);
+            else relay.resume();
           }
         },
       },
@@ -63,10 +68,9 @@ export class Faults {
         usage: 'api-status CODE|off [VERB|*] [RESOURCE]',
         what: 'new requests get this HTTP status (401, 403, 429, 500); watches under way go on. VERB list is also the watch that begins with one, as agents do; * = every verb',
         run: ([code = '', verb, resource]) => {
-          const status = Number(code);
-          if (code !== 'off' && !(status >= 400 && status <= 599)) throw this.#unknown(`status "${code}"`);
+          const status = code === 'off' ? 0 : wholeNumber(code, 'CODE', 400, 599);
           const match = { ...(verb && verb !== '*' ? { verb } : {}), ...(resource ? { resource } : {}) };
-          return service.fault(code === 'off' ? undefined : { status, ...match });
+          return service.fault(status === 0 ? undefined : { status, ...match });
         },
       },
       'api-compact': {
@@ -77,10 +81,7 @@ export class Faults {
       'api-credulous': {
         usage: 'api-credulous on|off',
         what: 'objects are stored unchecked, as an older server or definition may have left them',
-        run: ([how = '']) => {
-          if (how !== 'on' && how !== 'off') throw this.#unknown(`api-credulous "${how}"`);
-          service.believe(how === 'on');
-        },
+        run: ([how]) => service.believe(how === 'on'),
       },
     };
   }
@@ -93,15 +94,24 @@ export class Faults {
         run: async ([name = '', how = '']) => {
           const node = this.#cluster.node(name);
           if (how === 'up') return this.#cluster.network.configureNode(node.topology);
-          if (how !== 'down') throw this.#unknown(`link "${how}"`);
           return must([...node.enter, 'ip', 'link', 'set', UNDERLAY_LINK, 'down']);
         },
       },
       mtu: {
         usage: 'mtu NODE BYTES',
         what: "a node's underlay link carries this much",
-        run: ([name = '', bytes = '']) =>
-          must([...this.#cluster.node(name).enter, 'ip', 'link', 'set', UNDERLAY_LINK, 'mtu', bytes]),
+        run: ([name = '', bytes = '']) => {
+          const mtu = wholeNumber(bytes, 'BYTES', 68, 65_535);
+          return must([
+            ...this.#cluster.node(name).enter,
+            'ip',
+            'link',
+            'set',
+            UNDERLAY_LINK,
+            'mtu',
+            `${mtu}`,
+          ]);
+        },
       },
       partition: {
         usage: 'partition NODE NODE',
@@ -131,14 +141,14 @@ export class Faults {
           else if (how === 'term') await agent.kill('SIGTERM');
           else if (how === 'stop') agent.signal('SIGSTOP');
           else if (how === 'cont') agent.signal('SIGCONT');
-          else if (how !== 'start') throw this.#unknown(`agent "${how}"`);
           if (how === 'start' || how === 'restart') agent.start();
         },
       },
       'kill-after': {
         usage: 'kill-after NODE K',
         what: 'restarts the agent so that it dies by SIGKILL after its K-th kernel call; prints how it ended, or "survived"',
-        run: ([name = '', k = '']) => this.#killAfter(this.#cluster.node(name), k),
+        run: ([name = '', k = '']) =>
+          this.#killAfter(this.#cluster.node(name), wholeNumber(k, 'K', 1, 1_000_000)),
       },
       'disk-full': {
         usage: 'disk-full NODE on|off',
@@ -155,17 +165,24 @@ export class Faults {
   }
 
   /** An agent that stays ready had fewer calls to make: it lives on. For moments it is ready between two steps of a changeover, too. */
-  async #killAfter(node: LabNode, k: string): Promise<string> {
+  async #killAfter(node: LabNode, k: number): Promise<string> {
     const { agent } = node;
     await agent.kill();
-    agent.start({ FAIRLEAD_FAULT_KILL_AFTER: k });
+    agent.start({ FAIRLEAD_FAULT_KILL_AFTER: String(k) });
     const { pid } = agent;
+    const patience = new Deadline(GIVE_UP);
     let lives: Deadline | undefined;
     while (agent.pid === pid) {
       const status = await agentStatus(node).catch(() => undefined);
       if (status?.state !== 'ready') lives = undefined;
       else lives ??= new Deadline(STAYS_READY);
       if (lives?.passed) return 'survived';
+      if (patience.passed) {
+        const words = `the agent of ${node.name} neither ends nor gets ready: ${status?.state ?? 'it does not answer'}`;
+        throw new FairleadError('lab-fault', words, {
+          hint: `./fairlead lab exec ${node.name} -- fairlead status`,
+        });
+      }
       await Promise.race([agent.exited, new Promise((resolve) => setTimeout(resolve, 20))]);
     }
     return agent.lastExit ?? '';
@@ -192,6 +209,12 @@ export class Faults {
       }),
     );
   }
+}
+
+function wholeNumber(text: string, what: string, min: number, max: number): number {
+  const value = Number(text);
+  if (text !== '' && Number.isInteger(value) && value >= min && value <= max) return value;
+  throw new FairleadError('usage', `${what} "${text}"`, { hint: `a whole number from ${min} to ${max}` });
 }
 
 const partitionTable = (peer: LabNode): string => `lab-from-${peer.name}`;

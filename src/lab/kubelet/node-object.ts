@@ -1,3 +1,4 @@
+import { release } from 'node:os';
 import { isStatus, type KubeObject, type LabApi, MERGE, STRATEGIC } from '../api/client.ts';
 
 /** A Node as far as the lab reads it. */
@@ -141,7 +142,7 @@ export class NodeRegistration {
         architecture: process.arch === 'arm64' ? 'arm64' : 'amd64',
         bootID: '',
         containerRuntimeVersion: 'lab://1',
-        kernelVersion: '',
+        kernelVersion: release(),
         kubeProxyVersion: '',
         kubeletVersion: 'v1.36.3',
         machineID: this.#node.name,

@@ -161,8 +161,7 @@ export class LabNode {
 
   /** Changes single settings of that file, by dotted name; `null` takes one away. Throws when the file is not YAML. */
   set(settings: Readonly<Record<string, unknown>>): void {
-    const path = join(this.dir, 'run/config.yaml');
-    const file = parseDocument(readFileSync(path, 'utf8'));
+    const file = parseDocument(this.config);
     const [fault] = file.errors;
     if (fault || !isMap(file.contents)) {
       throw new FairleadError(
@@ -180,10 +179,18 @@ export class LabNode {
     this.writeConfig(file.toString());
   }
 
+  /** Text of the agent's configuration file. */
+  get config(): string {
+    return readFileSync(this.#configPath, 'utf8');
+  }
+
   writeConfig(text: string): void {
-    const path = join(this.dir, 'run/config.yaml');
-    writeFileSync(`${path}.new`, text);
-    renameSync(`${path}.new`, path);
+    writeFileSync(`${this.#configPath}.new`, text);
+    renameSync(`${this.#configPath}.new`, this.#configPath);
+  }
+
+  get #configPath(): string {
+    return join(this.dir, 'run/config.yaml');
   }
 
   agentCommand(): { argv: readonly string[]; env: NodeJS.ProcessEnv } {

@@ -24,7 +24,7 @@ const UP_FLAGS: readonly Flag[] = [
   { name: 'no-agents', doc: 'leave the agents off' },
 ];
 
-const FAMILIES: Readonly<Record<string, readonly Family[]>> = {
+const FAMILIES: Readonly<Record<'dual' | Family, readonly Family[]>> = {
   dual: ['ipv4', 'ipv6'],
   ipv4: ['ipv4'],
   ipv6: ['ipv6'],
@@ -40,7 +40,7 @@ export interface UpArguments {
 /** Reads `up`'s command line. Throws `usage` or `bad-topology`, naming the flag. */
 export function readUp(argv: readonly string[], root: string): UpArguments {
   const { flags } = parseFlags(argv, UP_FLAGS, 0);
-  const family = oneOf(flags, 'family', Object.keys(FAMILIES), 'dual');
+  const family = oneOf(flags, 'family', ['dual', 'ipv4', 'ipv6'], 'dual');
   const file = flags.get('topology');
   const topology =
     file === undefined
@@ -49,7 +49,7 @@ export function readUp(argv: readonly string[], root: string): UpArguments {
           pods: number(flags, 'pods', 0, 100, 2),
           segments: number(flags, 'segments', 1, 2, 2),
           mtu: number(flags, 'mtu', 576, 65_535, 1500),
-          families: FAMILIES[family] ?? [],
+          families: FAMILIES[family],
         })
       : readTopology(file);
   return {
@@ -59,7 +59,7 @@ export function readUp(argv: readonly string[], root: string): UpArguments {
     options: {
       topology: checkTopology(topology),
       config: { transport: oneOf(flags, 'transport', ['auto', 'layer2', 'vxlan'], 'auto') },
-      api: oneOf(flags, 'api', ['lab', 'real'], 'lab') as 'lab' | 'real',
+      api: oneOf(flags, 'api', ['lab', 'real'], 'lab'),
       root,
       agents: !flags.has('no-agents'),
       wait: !flags.has('no-wait') && !flags.has('no-agents'),
@@ -75,16 +75,33 @@ function readTopology(file: string): Topology {
   }
 }
 
-function oneOf(flags: ReadonlyMap<string, string>, name: string, values: readonly string[], none: string) {
-  const value = flags.get(name) ?? none;
-  if (!values.includes(value))
-    throw new FairleadError('usage', `--${name} "${value}"`, { hint: `one of ${values.join(', ')}` });
+/** The flag's value, or `none` without it. Throws `usage`, naming flag and choices. */
+export function oneOf<T extends string, N extends T | undefined>(
+  flags: ReadonlyMap<string, string>,
+  name: string,
+  values: readonly T[],
+  none: N,
+): T | N {
+  const given = flags.get(name);
+  if (given === undefined) return none;
+  const value = values.find((one) => one === given);
+  if (value === undefined)
+    throw new FairleadError('usage', `--${name} "${given}"`, { hint: `one of ${values.join(', ')}` });
   return value;
 }
 
-function number(flags: ReadonlyMap<string, string>, name: string, min: number, max: number, none: number) {
-  const value = Number(flags.get(name) ?? none);
-  if (!Number.isInteger(value) || value < min || value > max)
-    throw new FairleadError('usage', `--${name} "${flags.get(name)}"`, { hint: `${min} to ${max}` });
+/** The flag's whole number, or `none` without it. Throws `usage`, naming flag and range. */
+export function number<N extends number | undefined>(
+  flags: ReadonlyMap<string, string>,
+  name: string,
+  min: number,
+  max: number,
+  none: N,
+): number | N {
+  const given = flags.get(name);
+  if (given === undefined) return none;
+  const value = Number(given);
+  if (given === '' || !Number.isInteger(value) || value < min || value > max)
+    throw new FairleadError('usage', `--${name} "${given}"`, { hint: `${min} to ${max}` });
   return value;
 }

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import type { Server } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -9,7 +9,15 @@ import { Deadline } from '../deadline.ts';
 import { API_SOCKET, type LabOptions } from '../options.ts';
 import { openDoor } from '../sockets/door.ts';
 import { type Means, preflight, unshareFlags } from './preflight.ts';
-import { createState, isAlive, type LabRecord, type LabState, processId } from './state.ts';
+import {
+  createState,
+  folderFault,
+  isAlive,
+  type LabRecord,
+  type LabState,
+  processId,
+  removeState,
+} from './state.ts';
 
 /** A lab whose life hangs on this process. */
 export interface LaunchedLab {
@@ -58,7 +66,11 @@ export async function launch(
 ): Promise<LaunchedLab> {
   const begun = performance.now();
   const means = preflight();
-  createState(state);
+  try {
+    createState(state);
+  } catch (error) {
+    throw folderFault(error, state.dir);
+  }
   try {
     writeFileSync(join(state.dir, 'options.json'), JSON.stringify(options));
     const child = startInit(state, means, program);
@@ -68,7 +80,7 @@ export async function launch(
     });
     // Whatever ends the lab, its folder goes with it.
     const ended = exited.then((reason) => {
-      rmSync(state.dir, { recursive: true, force: true, maxRetries: 5, retryDelay: 20 });
+      removeState(state);
       return reason;
     });
     try {
@@ -85,8 +97,8 @@ export async function launch(
       throw error;
     }
   } catch (error) {
-    rmSync(state.dir, { recursive: true, force: true });
-    throw error;
+    removeState(state);
+    throw folderFault(error, state.dir);
   }
 }
 
@@ -171,5 +183,5 @@ export async function down(state: LabState, record: LabRecord): Promise<void> {
     }
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
-  rmSync(state.dir, { recursive: true, force: true });
+  removeState(state);
 }

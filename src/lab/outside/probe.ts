@@ -1,9 +1,11 @@
+import { EXIT } from '../../cli/command.ts';
 import type { Arguments, Flag } from '../../cli/flags.ts';
 import { table } from '../../cli/table.ts';
 import { FairleadError } from '../../model/errors.ts';
-import { type Family, familyOf, tryIp } from '../../model/net/ip.ts';
+import type { Family } from '../../model/net/ip.ts';
 import { PROBE_PORT } from '../prober/responder.ts';
-import type { ProbeProtocol, ProbeRequest, ProbeResult, StreamResult } from '../prober/types.ts';
+import type { ProbeResult, StreamRequest, StreamResult } from '../prober/types.ts';
+import { number, oneOf } from './flags.ts';
 import { JSON_FLAG, type RunningLab } from './verb.ts';
 
 export const PROBE_FLAGS: readonly Flag[] = [
@@ -18,36 +20,31 @@ export const PROBE_FLAGS: readonly Flag[] = [
   { name: 'count', placeholder: 'N', doc: 'how many, with --rate' },
 ];
 
+const PROTOCOLS = ['tcp', 'udp', 'sctp', 'icmp'] as const;
+const FAMILIES = ['ipv4', 'ipv6'] as const;
+
 type Flags = Arguments['flags'];
 
-/** `fairlead lab probe`: one question for each family, all pairs, or a stream. Exit code 1 when one was not answered. */
+interface Paths {
+  readonly pairs: readonly [string, string][];
+  readonly families: readonly Family[];
+}
+
+/** `fairlead lab probe`: one question for each pair and family, or a stream. Exit code 1 when one was not answered. */
 export async function probe(lab: RunningLab, { flags }: Arguments): Promise<number> {
-  const from = flags.get('from');
-  const to = flags.get('to');
-  const rate = flags.get('rate');
-  if (rate !== undefined) return stream(lab, flags, Number(rate));
-  const protocol = (flags.get('protocol') ?? 'tcp') as ProbeProtocol;
-  if (!['tcp', 'udp', 'sctp', 'icmp'].includes(protocol))
-    throw new FairleadError('usage', `--protocol "${protocol}"`, { hint: 'tcp, udp, sctp or icmp' });
-  const results =
-    from !== undefined && to !== undefined
-      ? await lab.ask<ProbeResult[]>('probe', { requests: requestsFor(from, to, protocol, flags) })
-      : (await lab.ask<ProbeResult[]>('matrix', { protocol })).filter((r) => isAsked(r, flags));
+  if (flags.has('rate')) return stream(lab, flags);
+  refuse(flags, ['count'], 'goes with --rate');
+  const protocol = oneOf(flags, 'protocol', PROTOCOLS, 'tcp');
+  const port = number(flags, 'port', 0, 65_535, protocol === 'icmp' ? 0 : PROBE_PORT);
+  const size = number(flags, 'size', 0, 65_535, undefined);
+  const { pairs, families } = await pathsOf(lab, flags);
+  const requests = pairs.flatMap(([from, to]) =>
+    families.map((f) => ({ from, to, family: f, protocol, port, ...(size !== undefined && { size }) })),
+  );
+  const results = await lab.ask<ProbeResult[]>('probe', { requests });
   console.log(flags.has('json') ? pairsJson(results) : resultsText(results));
-  return results.every((r) => r.verdict === 'allowed') ? 0 : 1;
+  return results.every((r) => r.verdict === 'allowed') ? EXIT.done : EXIT.failed;
 }
-
-function requestsFor(from: string, to: string, protocol: ProbeProtocol, flags: Flags): ProbeRequest[] {
-  const size = flags.get('size');
-  const port = Number(flags.get('port') ?? (protocol === 'icmp' ? 0 : PROBE_PORT));
-  return familiesOf(flags.get('family'), to).map((family) => ({
-    ...{ from, to, family, protocol, port },
-    ...(size ? { size: Number(size) } : {}),
-  }));
-}
-
-const isAsked = (result: ProbeResult, flags: Flags): boolean =>
-  (['from', 'to', 'family'] as const).every((key) => (flags.get(key) ?? result[key]) === result[key]);
 
 function pairsJson(results: readonly ProbeResult[]): string {
   const pairs = results.map(({ from, to, family, protocol, port, verdict, source }) => {
@@ -64,20 +61,14 @@ function resultsText(results: readonly ProbeResult[]): string {
   return table(['FROM', 'TO', 'FAMILY', 'PORT', 'VERDICT', 'SEEN AS'], rows);
 }
 
-async function stream(lab: RunningLab, flags: Flags, rate: number): Promise<number> {
-  const from = flags.get('from');
-  const to = flags.get('to');
-  const family = flags.get('family');
-  const protocol = flags.get('protocol') ?? 'udp';
-  if (!(rate > 0 && rate <= 20_000))
-    throw new FairleadError('usage', `--rate "${rate}"`, { hint: '1 to 20000' });
-  const id = await lab.ask<number>('streamStart', {
-    rate,
-    count: Number(flags.get('count') ?? rate * 10),
-    protocol,
-    ...(from && to ? { pairs: [[from, to]] } : {}),
-    ...(family ? { families: [family] } : {}),
-  });
+/** Pods answer a stream at one port, so it cannot be told another. */
+async function stream(lab: RunningLab, flags: Flags): Promise<number> {
+  refuse(flags, ['port', 'size'], 'does not go with --rate');
+  const rate = number(flags, 'rate', 1, 20_000, 1);
+  const count = number(flags, 'count', 1, 10_000_000, rate * 10);
+  const protocol = oneOf(flags, 'protocol', ['udp', 'tcp'], 'udp');
+  const request: StreamRequest = { rate, count, protocol, ...(await pathsOf(lab, flags)) };
+  const id = await lab.ask<number>('streamStart', request);
   const result = await lab.ask<StreamResult>('streamFinish', { id });
   if (flags.has('json')) console.log(JSON.stringify(result, undefined, 2));
   else {
@@ -86,11 +77,16 @@ async function stream(lab: RunningLab, flags: Flags, rate: number): Promise<numb
       console.log(`  lost ${from} → ${to} ${family} at ${at} ms`);
     for (const words of result.foreignSources) console.log(`  ${words}`);
   }
-  return result.lost === 0 ? 0 : 1;
+  return result.lost === 0 ? EXIT.done : EXIT.failed;
 }
 
-function familiesOf(family: string | undefined, to: string): readonly Family[] {
-  if (family === 'ipv4' || family === 'ipv6') return [family];
-  if (tryIp(to)) return [familyOf(to)];
-  return ['ipv4', 'ipv6'];
+/** Who asks whom, in which families; without `--family` those of the lab. */
+async function pathsOf(lab: RunningLab, flags: Flags): Promise<Paths> {
+  const family = oneOf(flags, 'family', FAMILIES, undefined);
+  const paths = await lab.ask<Paths>('paths', { from: flags.get('from'), to: flags.get('to') });
+  return family === undefined ? paths : { ...paths, families: [family] };
+}
+
+function refuse(flags: Flags, names: readonly string[], why: string): void {
+  for (const name of names) if (flags.has(name)) throw new FairleadError('usage', `--${name} ${why}`);
 }

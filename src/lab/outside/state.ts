@@ -9,7 +9,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { FairleadError } from '../../model/errors.ts';
 
 /** One folder a lab, on the host's side. Inside the lab the same folder is `/run/lab`. */
@@ -51,11 +51,29 @@ export function stateOf(name: string, root: string = stateRoot()): LabState {
       hint: 'use up to 31 lower-case letters, digits and "-"',
     });
   }
-  return { name, dir: join(root, name) };
+  return { name, dir: join(resolve(root), name) };
+}
+
+/** The flags by which another command finds this lab: nothing for the usual one. */
+export function flagsOf({ name, dir }: LabState): string {
+  const root = dirname(dir);
+  return `${name === 'default' ? '' : ` --name ${name}`}${root === stateRoot() ? '' : ` --state-dir ${root}`}`;
 }
 
 /** Makes the folder. Throws `lab-exists` when a lab of that name runs, `lab-folder` where somebody else could change what is in it. */
 export function createState(state: LabState): void {
+  for (let tries = 3; ; tries--) {
+    try {
+      create(state);
+      return;
+    } catch (error) {
+      // A lab that ends just now takes the folder around both away when it finds it empty.
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || tries === 0) throw error;
+    }
+  }
+}
+
+function create(state: LabState): void {
   const root = dirname(state.dir);
   mkdirSync(root, { recursive: true, mode: 0o700 });
   requireSafe(root);
@@ -64,13 +82,50 @@ export function createState(state: LabState): void {
   try {
     mkdirSync(state.dir, { mode: 0o700 });
   } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw cause;
     throw new FairleadError('lab-exists', `a lab named "${state.name}" runs already (${state.dir})`, {
-      hint: 'stop it with "./fairlead lab down", or start another with --name',
+      hint: `stop it with "./fairlead lab down${flagsOf(state)}", or start another with --name`,
       cause,
     });
   }
-  writeFileSync(join(state.dir, 'owner'), JSON.stringify(processId(process.pid)));
+  try {
+    writeFileSync(join(state.dir, 'owner'), JSON.stringify(processId(process.pid)));
+  } catch (error) {
+    removeState(state);
+    throw error;
+  }
 }
+
+/** Takes the folder away, and the one around it where it is ours and empty now. */
+export function removeState({ dir }: LabState): void {
+  rmSync(dir, { recursive: true, force: true, maxRetries: 5, retryDelay: 20 });
+  if (dirname(dir) !== stateRoot()) return;
+  try {
+    rmdirSync(dirname(dir));
+  } catch {
+    // There are other labs in it.
+  }
+}
+
+/** What is wrong with the disk, in words that name the folder; any other error as it is. */
+export function folderFault(error: unknown, dir: string): unknown {
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (!DISK_FAULTS.has(code ?? '')) return error;
+  return new FairleadError('lab-folder', `the lab's folder ${dir} cannot be written: ${message}`, {
+    hint: 'make room, or choose another place with --state-dir DIR',
+    cause: error,
+  });
+}
+
+const DISK_FAULTS: ReadonlySet<string> = new Set([
+  'ENOSPC',
+  'EDQUOT',
+  'EROFS',
+  'EACCES',
+  'EPERM',
+  'ENOTDIR',
+  'EEXIST',
+]);
 
 export function readRecord(state: LabState): LabRecord | undefined {
   try {

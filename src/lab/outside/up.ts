@@ -21,6 +21,8 @@ export async function up(argv: readonly string[], context: UpContext): Promise<n
   const { name, stateDir, detach, options } = readUp(argv, context.root);
   const state = stateOf(name, stateDir);
   if (detach && !process.env[DETACHED]) return leaveBehind(state, argv, context);
+  // From here on no path is read as it was typed, and the folder that it was typed in may be removed.
+  if (process.env[DETACHED]) process.chdir('/');
   const lab = await launch(state, options, context.program);
   for (const words of lab.lacks) console.error(`fairlead lab: ${words}`);
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
@@ -49,7 +51,6 @@ async function leaveBehind(state: LabState, argv: readonly string[], context: Up
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, [DETACHED]: '1' },
-    cwd: '/',
   });
   const words: Buffer[] = [];
   child.stderr.on('data', (chunk: Buffer) => words.push(chunk));

@@ -2,14 +2,15 @@ import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
+import { EXIT } from '../../cli/command.ts';
 import { parseFlags } from '../../cli/flags.ts';
 import { FairleadError } from '../../model/errors.ts';
 import { ask } from '../control.ts';
 import { CONTROL_SOCKET } from '../options.ts';
 import { insideCommand, insideEnv } from './exec.ts';
-import { NAME_FLAG } from './flags.ts';
+import { NAME_FLAG, number } from './flags.ts';
 import { down } from './launcher.ts';
-import { picture } from './live.ts';
+import { onePage, picture } from './live.ts';
 import { PROBE_FLAGS, probe } from './probe.ts';
 import { readRecord, requireRecord, stateOf } from './state.ts';
 import { JSON_FLAG, need, STATE_FLAG, type Verb, verb } from './verb.ts';
@@ -19,7 +20,7 @@ export const VERBS: Readonly<Record<string, Verb>> = {
     if (flags.has('json')) console.log(JSON.stringify(await lab.ask('status'), undefined, 2));
     else {
       requireRecord(lab.state);
-      console.log(await picture(join(lab.state.dir, CONTROL_SOCKET)));
+      console.log(onePage(await picture(join(lab.state.dir, CONTROL_SOCKET), process.stdout.columns)));
     }
     return 0;
   }),
@@ -39,7 +40,7 @@ export const VERBS: Readonly<Record<string, Verb>> = {
     async (lab, { flags, positionals: [name] }) => {
       const segment = flags.get('segment');
       const node = { ...(name ? { name } : {}), ...(segment ? { segment } : {}) };
-      console.log(await lab.ask<string>('addNode', { ...node, pods: Number(flags.get('pods') ?? 1) }));
+      console.log(await lab.ask<string>('addNode', { ...node, pods: number(flags, 'pods', 0, 100, 1) }));
       return 0;
     },
   ),
@@ -86,8 +87,10 @@ export const VERBS: Readonly<Record<string, Verb>> = {
     99,
     async (lab, { flags, positionals }) => {
       if (positionals.length === 0) throw new FairleadError('usage', 'KEY=VALUE is missing: transport=vxlan');
-      await lab.ask('set', { settings: settingsOf(positionals), node: flags.get('node') });
-      return 0;
+      const settings = settingsOf(positionals);
+      const refused = await lab.ask<string[]>('set', { settings, node: flags.get('node') });
+      for (const words of refused) console.error(words);
+      return refused.length === 0 ? EXIT.done : EXIT.notWell;
     },
   ),
   logs: verb('NODE', "a node's agent's log", [], 1, async (lab, { positionals: [name] }) => {
