@@ -43,6 +43,10 @@ export class Claims {
       for (const row of after) this.#add({ who, row });
       return after;
     }
+    if (after.length === 0) {
+      for (const row of before) this.#drop(who, row);
+      return after;
+    }
     // A unit mostly asks for the same rows in the same order.
     const oldOf = finder(before);
     const newOf = finder(after);
@@ -64,13 +68,13 @@ export class Claims {
     const changes: RowChange[] = [];
     for (const [target, keys] of this.#touched) {
       const claimed = byTarget(this.#claims, target);
-      for (const [key, before] of keys) {
+      keys.forEach((before, key) => {
         const claims = claimed.get(key);
         if (isList(claims) || this.#conflicts.size > 0) this.#judge(target, key, listOf(claims));
         const row = winner(claims)?.row;
-        if (before === row || (before && row && sameRow(before, row))) continue;
+        if (before === row || (before && row && sameRow(before, row))) return;
         changes.push({ target, key, row });
-      }
+      });
     }
     this.#touched.clear();
     return changes;
@@ -162,6 +166,19 @@ export function finder(rows: readonly Row[]): (row: Row) => Row | undefined {
     index ??= indexed(rows);
     return index.get(row.target)?.get(row.key);
   };
+}
+
+/** Whether some row's target and key are those of another. */
+export function repeats(rows: readonly Row[]): boolean {
+  if (rows.length > FEW) {
+    const firstOf = finder(rows);
+    return rows.some((row) => firstOf(row) !== row);
+  }
+  for (let i = 1; i < rows.length; i++) {
+    const row = rows[i];
+    for (let j = 0; row && j < i; j++) if (sameKey(rows[j], row)) return true;
+  }
+  return false;
 }
 
 function indexed(rows: readonly Row[]): Map<TargetName, Map<string, Row>> {

@@ -3,7 +3,7 @@ import { describe } from '../model/errors.ts';
 import type { Problem } from '../model/problem.ts';
 import type { Row } from '../model/rows/row.ts';
 import type { World, WorldChange } from '../model/world.ts';
-import { type Claimant, type Claims, finder } from './engine-claims.ts';
+import { type Claimant, type Claims, finder, repeats } from './engine-claims.ts';
 import type { Planner } from './planner.ts';
 
 interface UnitState {
@@ -157,7 +157,7 @@ function withoutDuplicates(
   rows: readonly Row[],
   who: Claimant,
 ): { distinct: readonly Row[]; clashes: readonly Problem[] } {
-  if (rows.length < 2) return { distinct: rows, clashes: NO_PROBLEMS };
+  if (!repeats(rows)) return { distinct: rows, clashes: NO_PROBLEMS };
   const distinct: Row[] = [];
   const clashes: Problem[] = [];
   const firstOf = finder(rows);

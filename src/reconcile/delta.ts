@@ -75,11 +75,13 @@ export class Delta {
     return this.#wanted.has(key) && !this.#todo.has(key);
   }
 
-  want(key: string, row: WantedRow | undefined): void {
+  /** Returns the row that was wanted before. */
+  want(key: string, row: WantedRow | undefined): WantedRow | undefined {
     const before = this.#wanted.get(key);
     if (row) this.#wanted.set(key, row);
-    else this.#wanted.delete(key);
-    this.#judge(key, !equal(before?.body, row?.body));
+    else if (before) this.#wanted.delete(key);
+    this.#judge(key, row, this.#found.get(key), !equal(before?.body, row?.body));
+    return before;
   }
 
   /** The target did as told: this is what it has now. */
@@ -87,33 +89,37 @@ export class Delta {
     this.#spoilt.delete(key);
     if (body === undefined) this.#found.delete(key);
     else this.#found.set(key, body);
-    this.#judge(key, true);
+    this.#judge(key, this.#wanted.get(key), body, true);
   }
 
   /** The target has something else in its place: what is to be done about it has not become more urgent. */
   replaced(key: string, body: unknown): void {
     this.#spoilt.delete(key);
     this.#found.set(key, body);
-    this.#judge(key, false);
+    this.#judge(key, this.#wanted.get(key), body, false);
   }
 
   /** What is there must be written again, though it looks as wanted. */
   spoil(key: string): void {
     if (!this.#found.has(key)) return;
     this.#spoilt.add(key);
-    this.#judge(key, false);
+    this.#look(key);
   }
 
   /** The target was read in full. */
   observed(found: ReadonlyMap<string, unknown>): void {
     const before = this.#found;
     this.#found = new Map(found);
-    for (const key of before.keys()) if (!this.#found.has(key)) this.#judge(key, false);
-    for (const key of this.#found.keys()) this.#judge(key, false);
+    for (const key of before.keys()) if (!this.#found.has(key)) this.#look(key);
+    for (const key of this.#found.keys()) this.#look(key);
   }
 
-  #judge(key: string, fresh: boolean): void {
-    const action = this.#action(key);
+  #look(key: string): void {
+    this.#judge(key, this.#wanted.get(key), this.#found.get(key), false);
+  }
+
+  #judge(key: string, row: WantedRow | undefined, found: unknown, fresh: boolean): void {
+    const action = this.#action(key, row, found);
     const before = this.#todo.get(key);
     if (before === action && !(fresh && action)) return;
     if (before === 'remove') this.#removals--;
@@ -123,9 +129,7 @@ export class Delta {
     this.#moved(key, action);
   }
 
-  #action(key: string): Action | undefined {
-    const row = this.#wanted.get(key);
-    const found = this.#found.get(key);
+  #action(key: string, row: WantedRow | undefined, found: unknown): Action | undefined {
     if (found === undefined) return row ? 'add' : undefined;
     if (!row) return 'remove';
     return this.#same(row.body, found) && !this.#spoilt.has(key) ? undefined : 'change';

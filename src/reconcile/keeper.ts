@@ -89,10 +89,9 @@ export class Keeper {
 
   /** `at`: when the event behind it came in, monotonic milliseconds. */
   want(key: string, row: WantedRow | undefined, at: number): void {
-    const before = this.delta.wanted.get(key);
     this.#stamp = at;
-    if (!row && before) this.#whyRemoved.set(key, before.why);
-    this.delta.want(key, row);
+    const before = this.delta.want(key, row);
+    if (!row && before && this.delta.todo.has(key)) this.#whyRemoved.set(key, before.why);
     this.queue.release(key);
   }
 
@@ -331,7 +330,7 @@ export class Keeper {
     this.#stamp = now;
     if (outcome.ok) {
       this.delta.applied(key, wanted);
-      if (this.#stillSame(change) && this.delta.todo.has(key)) {
+      if (this.delta.todo.has(key) && this.#stillSame(change)) {
         this.queue.fail(key, 'done, and yet not as wanted: a fault in the target', now);
       }
       return head;

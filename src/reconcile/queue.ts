@@ -124,8 +124,7 @@ export class Queue {
   }
 
   #leave(key: string): void {
-    this.forward.delete(key);
-    this.removals.delete(key);
+    if (this.forward.delete(key) || this.removals.delete(key)) return;
     this.waiting.delete(key);
     this.failed.delete(key);
   }

@@ -299,4 +299,4 @@ export type NftCtKey =
 export const nftChainKey = (name: string): string => `chain ${name}`;
 export const nftSetKey = (name: string): string => `set ${name}`;
 export const nftElementKey = (set: string, key: readonly string[]): string =>
-  `element ${set} ${key.join(' . ')}`;
+  `element ${set} ${key.length === 1 ? key[0] : key.join(' . ')}`;

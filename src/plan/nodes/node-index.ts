@@ -1,4 +1,5 @@
 import type { Node } from '../../model/cluster/node.ts';
+import { ObjectMemo } from '../../model/memo.ts';
 import type { World, WorldChangeOf } from '../../model/world.ts';
 import { nodeMac } from './identity.ts';
 import { PrefixSet } from './prefix-set.ts';
@@ -158,7 +159,7 @@ export function precedes(a: Node, b: Node): boolean {
   return a.created !== b.created ? a.created < b.created : a.name < b.name;
 }
 
-const INDEXES = new WeakMap<ReadonlyMap<string, Node>, NodeIndex>();
+const INDEXES = new ObjectMemo<ReadonlyMap<string, Node>, NodeIndex>();
 const NONE: readonly string[] = [];
 
 function* pairs(

@@ -219,10 +219,10 @@ function addElements(rows: Row[], index: PolicyIndex, pod: Pod, ips: readonly Ip
   const why = `pod ${pod.key}`;
   for (const wanted of index.sets.withPod(pod, here)) {
     for (const ip of ips) {
-      if (wanted.kind === 'addresses') rows.push(...addressElement(wanted.set, ip, why));
+      if (wanted.kind === 'addresses') rows.push(addressElement(wanted.set, ip, why));
       else {
         for (const port of portNumbers(pod, wanted))
-          rows.push(...portElement(wanted.set, ip, wanted.protocol, port, why));
+          rows.push(portElement(wanted.set, ip, wanted.protocol, port, why));
       }
     }
   }
@@ -234,6 +234,6 @@ function planNode(name: string, index: PolicyIndex, _config: Config, world: Worl
   const ips = nodeAddresses(node);
   const rows = index.sets
     .withNode(node)
-    .flatMap(({ set }) => [...ips].flatMap((ip) => addressElement(set, ip, `Node ${name}`)));
+    .flatMap(({ set }) => [...ips].map((ip) => addressElement(set, ip, `Node ${name}`)));
   return { rows };
 }

@@ -4,6 +4,7 @@ import type { Pod } from '../../model/cluster/pod.ts';
 import type { Direction } from '../../model/cluster/policy.ts';
 import type { Labels } from '../../model/cluster/selector.ts';
 import { equal } from '../../model/equal.ts';
+import { ObjectMemo } from '../../model/memo.ts';
 import type { World, WorldChange } from '../../model/world.ts';
 import { type Local, LocalPods } from './compile/local-pods.ts';
 import {
@@ -377,5 +378,5 @@ function decisionIn({ selection }: Judges): Selection | undefined {
   return selection && decides(selection) ? selection : undefined;
 }
 
-const INDEXES = new WeakMap<World, PolicyIndex>();
+const INDEXES = new ObjectMemo<World, PolicyIndex>();
 const NO_LABELS: Labels = {};

@@ -16,7 +16,7 @@ import { DriftReader } from './nft/drift.ts';
 import { Fallbacks } from './nft/fallback.ts';
 import { Incomplete, opensWithout } from './nft/incomplete.ts';
 import { Known } from './nft/known.ts';
-import { planBatch, type Step } from './nft/plan.ts';
+import { type OpenChange, planBatch, type Step } from './nft/plan.ts';
 
 const DONE: Outcome = { ok: true };
 /** Each attempt leaves out at least one more row; refusals come together, so more than a few means that something is odd. */
@@ -98,11 +98,7 @@ class Transaction {
       for (const [row, error] of refused) this.#refuse(row, 0, error);
       if (refused.size > 0) continue; // rows that refer to them must be planned again
       if (await this.#send(steps, snapshot)) {
-        this.#known.learn(open.map(([, change]) => change));
-        for (const [, { wanted, found }] of open) {
-          const body = wanted ?? found;
-          if (body?.kind === 'element') this.#incomplete.settled(body);
-        }
+        for (const { change } of open) this.#took(change);
         return this.#outcomes.map((outcome, row) => outcome ?? this.#insteadOf(row) ?? DONE);
       }
     }
@@ -110,6 +106,12 @@ class Transaction {
     return this.#outcomes.map(
       (outcome, row) => outcome ?? { ok: false, error: this.#fallbacks.get(row)?.error ?? error },
     );
+  }
+
+  #took(change: Change<NftBody>): void {
+    this.#known.learn(change);
+    const body = change.wanted ?? change.found;
+    if (body?.kind === 'element') this.#incomplete.settled(body);
   }
 
   #insteadOf(row: number): Outcome | undefined {
@@ -134,6 +136,7 @@ class Transaction {
   }
 
   #closeIncomplete(): void {
+    if (this.#incomplete.none) return;
     for (const [row, { wanted }] of this.#batch.entries()) {
       if (wanted?.kind !== 'chain' || !wanted.ifRefused?.onElements) continue;
       const lack = this.#incomplete.firstRule(wanted, this.#wants);
@@ -141,16 +144,16 @@ class Transaction {
     }
   }
 
-  #open(): (readonly [row: number, change: Change<NftBody>])[] {
-    const open: [number, Change<NftBody>][] = [];
-    for (const [row, change] of this.#batch.entries()) {
-      if (this.#outcomes[row] !== undefined) continue;
+  #open(): OpenChange[] {
+    const open: OpenChange[] = [];
+    this.#batch.forEach((change, row) => {
+      if (this.#outcomes[row] !== undefined) return;
       const instead = this.#fallbacks.get(row)?.body;
-      if (instead === undefined) open.push([row, change]);
+      if (instead === undefined) open.push({ row, change });
       // Refused again, and what stands in its place is there already.
       else if (change.found === undefined || !sameBody(instead, change.found))
-        open.push([row, { ...change, wanted: instead }]);
-    }
+        open.push({ row, change: { ...change, wanted: instead } });
+    });
     return open;
   }
 

@@ -118,7 +118,7 @@ export class LocalPods {
   }
 
   isBorn(ip: Ip): boolean {
-    return this.#claims.of(ip).some((key) => this.#bornWith(key, ip));
+    return this.#claims.has(ip) && this.#claims.of(ip).some((key) => this.#bornWith(key, ip));
   }
 
   #rightful(ip: Ip): string[] {

@@ -1,6 +1,7 @@
 import type { Birth } from '../../../model/cluster/birth.ts';
 import type { Node } from '../../../model/cluster/node.ts';
 import type { Pod } from '../../../model/cluster/pod.ts';
+import { ObjectMemo } from '../../../model/memo.ts';
 import { nthAddress } from '../../../model/net/cidr.ts';
 import type { Ip } from '../../../model/net/ip.ts';
 import type { World } from '../../../model/world.ts';
@@ -65,9 +66,9 @@ export const ownName = (world: World): string | undefined => world.config.object
 type Book = Map<Ip, Holder[]>;
 
 const NOBODY: readonly Holder[] = [];
-const NODES: Memo<ReadonlyMap<Ip, readonly Node[]>> = new WeakMap();
-const OWN_PODS: Memo<ReadonlyMap<Ip, readonly Holder[]>> = new WeakMap();
-const LINKS: Memo<ReadonlySet<Ip>> = new WeakMap();
+const NODES: Memo<ReadonlyMap<Ip, readonly Node[]>> = new ObjectMemo();
+const OWN_PODS: Memo<ReadonlyMap<Ip, readonly Holder[]>> = new ObjectMemo();
+const LINKS: Memo<ReadonlySet<Ip>> = new ObjectMemo();
 
 function ownPods(world: World): ReadonlyMap<Ip, readonly Holder[]> {
   return memo(OWN_PODS, world, ['pods', 'births'], () => {
@@ -94,7 +95,7 @@ interface PeerBook {
   revision: number;
 }
 
-const PEERS = new WeakMap<object, PeerBook>();
+const PEERS = new ObjectMemo<object, PeerBook>();
 
 function peerPods(world: World): ReadonlyMap<Ip, readonly Holder[]> {
   const { objects, revision, changedSince } = world.peers;

@@ -1,3 +1,4 @@
+import type { ObjectMemo } from '../../../model/memo.ts';
 import type { SourceName, World } from '../../../model/world.ts';
 
 interface Input {
@@ -11,7 +12,7 @@ interface Remembered<T> {
 }
 
 /** Where one thing that is made of tables of the World is remembered; kept with its first table, so that it goes when the table goes. */
-export type Memo<T> = WeakMap<object, Remembered<T>>;
+export type Memo<T> = ObjectMemo<object, Remembered<T>>;
 
 /** What `make` gives, made again when one of these tables has changed. It must depend on nothing else. */
 export function memo<T>(

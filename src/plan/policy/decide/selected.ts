@@ -1,6 +1,7 @@
 import type { Pod } from '../../../model/cluster/pod.ts';
 import type { ClusterNetworkPolicy, Direction, NetworkPolicy } from '../../../model/cluster/policy.ts';
 import { type Labels, matches } from '../../../model/cluster/selector.ts';
+import { ObjectMemo } from '../../../model/memo.ts';
 import type { World } from '../../../model/world.ts';
 import { type Memo, memo } from './memo.ts';
 
@@ -39,7 +40,7 @@ interface Book {
 }
 
 const NO_LABELS: Labels = {};
-const BOOKS: Memo<Book> = new WeakMap();
+const BOOKS: Memo<Book> = new ObjectMemo();
 
 function bookOf(world: World): Book {
   return memo(BOOKS, world, ['networkPolicies', 'clusterNetworkPolicies', 'namespaces', 'config'], () => {

@@ -97,10 +97,13 @@ export function blockSet({ text, family }: BlockSet): string {
 /** Ports of a rule, where there are several. */
 export const rulePortSet = (scope: string): string => bounded(`${scope}/ports`);
 
-const NAMED = new Memo<Readonly<Record<Family, string>>>(50_000);
+const NAMED = {
+  peers: new Memo<Readonly<Record<Family, string>>>(50_000),
+  ports: new Memo<Readonly<Record<Family, string>>>(50_000),
+};
 
-function named(kind: 'peers' | 'ports', id: string, family: Family): string {
-  const names = NAMED.get(`${kind} ${id}`, () => {
+function named(kind: keyof typeof NAMED, id: string, family: Family): string {
+  const names = NAMED[kind].get(id, () => {
     const base = bounded(`${kind}/${spelled(id)}`);
     return { ipv4: `${base}-v4`, ipv6: `${base}-v6` };
   });

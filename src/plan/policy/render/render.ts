@@ -66,8 +66,8 @@ export function addressSetRows({ id, text }: AddressSet): readonly Row[] {
 }
 
 /** `why`: `pod x/web-1`, `Node n3`. The body bears no comment, so that two pods with one address share the element. */
-export function addressElement({ id }: AddressSet, ip: Ip, why: string): readonly Row[] {
-  return [elementRow(why, addressSet(id, familyOf(ip)), [ip])];
+export function addressElement({ id }: AddressSet, ip: Ip, why: string): Row {
+  return elementRow(why, addressSet(id, familyOf(ip)), [ip]);
 }
 
 /** The sets of both families: address . protocol . port. */
@@ -83,8 +83,8 @@ export function portElement(
   protocol: PolicyProtocol,
   port: number,
   why: string,
-): readonly Row[] {
-  return [elementRow(why, portSet(id, familyOf(ip)), [ip, PROTOCOLS[protocol], `${port}`])];
+): Row {
+  return elementRow(why, portSet(id, familyOf(ip)), [ip, PROTOCOLS[protocol], `${port}`]);
 }
 
 /** The set and what is in it; only for blocks of several prefixes. */

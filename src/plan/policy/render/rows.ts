@@ -60,8 +60,9 @@ export function elementRow(
   why: string,
   set: string,
   key: readonly string[],
-  more: Partial<Pick<NftElement, 'value' | 'comment'>> & { needs?: readonly RowRef[] } = {},
+  more?: Partial<Pick<NftElement, 'value' | 'comment'>> & { needs?: readonly RowRef[] },
 ): NftRow {
+  if (!more) return { target: 'nft', key: nftElementKey(set, key), body: { kind: 'element', set, key }, why };
   const { needs = [], ...rest } = more;
   const body: NftElement = { kind: 'element', set, key, ...rest };
   const row = { target: 'nft', key: nftElementKey(set, key), body, why } as const;

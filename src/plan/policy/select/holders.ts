@@ -9,6 +9,11 @@ export class Holders {
     return keys === undefined ? NOBODY : typeof keys === 'string' ? [keys] : keys;
   }
 
+  /** Whether anybody has it. */
+  has(ip: Ip): boolean {
+    return this.#keys.has(ip);
+  }
+
   add(ip: Ip, key: string): void {
     const keys = this.of(ip);
     if (!keys.includes(key)) this.#set(ip, [...keys, key]);

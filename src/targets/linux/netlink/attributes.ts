@@ -38,6 +38,8 @@ export type Table<S extends Schema> = Codec<ValuesOf<S>>;
 /** The values that a table reads and writes. */
 export type Values<T> = T extends Codec<infer V> ? V : never;
 
+const NO_SIBLINGS: Siblings = Object.freeze({});
+
 const shared = new Writer();
 
 /** One request: `head` writes the family's fixed header, the table the attributes. Flags include NLM_F_REQUEST. */
@@ -51,7 +53,7 @@ export function encode<T>(
   shared.begin(type, flags);
   head(shared);
   shared.align();
-  if (table !== undefined && values !== undefined) table.write(shared, values, {});
+  if (table !== undefined && values !== undefined) table.write(shared, values, NO_SIBLINGS);
   return shared.end();
 }
 
@@ -273,7 +275,8 @@ function elements<T>(codec: Codec<T>, typeOf: (i: number) => number): Codec<read
   return {
     nested: true,
     write(out, values) {
-      for (const [i, value] of values.entries()) writeOne(out, typeOf(i), codec, value, {});
+      let i = 0;
+      for (const value of values) writeOne(out, typeOf(i++), codec, value, NO_SIBLINGS);
     },
     read(bytes, start, end) {
       const values: T[] = [];

@@ -4,6 +4,10 @@ import { type NftChain, type NftElement, nftElementKey } from '../../../model/ro
 export class Incomplete {
   readonly #missing = new Map<string, Map<string, Error>>();
 
+  get none(): boolean {
+    return this.#missing.size === 0;
+  }
+
   /** Whether that is new. */
   refused({ set, key }: NftElement, error: Error): boolean {
     const missing = this.#missing.get(set) ?? new Map<string, Error>();
@@ -16,6 +20,7 @@ export class Incomplete {
 
   /** It is there, or is to be there no more. */
   settled({ set, key }: NftElement): void {
+    if (this.none) return;
     const missing = this.#missing.get(set);
     missing?.delete(nftElementKey(set, key));
     if (missing?.size === 0) this.#missing.delete(set);

@@ -25,17 +25,15 @@ export class Known {
     this.#chains = new Map(snapshot.chains);
   }
 
-  /** Changes that the kernel took. */
-  learn(changes: readonly Change<NftBody>[]): void {
-    for (const { wanted, found } of changes) {
-      const body = wanted ?? found;
-      if (body?.kind === 'set') {
-        if (wanted?.kind === 'set') this.#sets.set(wanted.name, wanted);
-        else this.#sets.delete(body.name);
-      } else if (body?.kind === 'chain') {
-        if (wanted?.kind === 'chain') this.#chains.set(wanted.name, wanted);
-        else this.#chains.delete(body.name);
-      }
+  /** A change that the kernel took. */
+  learn({ wanted, found }: Change<NftBody>): void {
+    const body = wanted ?? found;
+    if (body?.kind === 'set') {
+      if (wanted?.kind === 'set') this.#sets.set(wanted.name, wanted);
+      else this.#sets.delete(body.name);
+    } else if (body?.kind === 'chain') {
+      if (wanted?.kind === 'chain') this.#chains.set(wanted.name, wanted);
+      else this.#chains.delete(body.name);
     }
   }
 

@@ -47,8 +47,16 @@ export interface BatchPlan {
   readonly refused: ReadonlyMap<number, Error>;
 }
 
-type OpenChange = readonly [row: number, change: Change<NftBody>];
-type ElementChange = readonly [row: number, element: NftElement];
+/** A change that is not decided yet, and which row of the batch it is. */
+export interface OpenChange {
+  readonly row: number;
+  readonly change: Change<NftBody>;
+}
+
+interface ElementChange {
+  readonly row: number;
+  readonly element: NftElement;
+}
 
 /**
  * `single`: sets whose elements go one a message. `snapshot`: the table as it is, needed when a set is replaced by one of another type.
@@ -60,11 +68,10 @@ export function planBatch(
   single: ReadonlySet<string>,
   snapshot?: Snapshot,
 ): BatchPlan {
-  const changes = open.map(([, change]) => change);
   if (
-    changes.length > 0 &&
-    changes.every(({ wanted }) => wanted === undefined) &&
-    known.isEmptyWithout(changes)
+    open.length > 0 &&
+    open.every(({ change }) => change.wanted === undefined) &&
+    known.isEmptyWithout(open.map(({ change }) => change))
   )
     return { steps: [{ message: deleteTable(family), rows: [] }], refused: new Map() };
   const planner = new BatchPlanner(family, open, known, single, snapshot);
@@ -106,15 +113,7 @@ class BatchPlanner {
   }
 
   plan(): BatchPlan {
-    for (const [row, { wanted, found }] of this.#open) {
-      const { kind } = wanted ?? found ?? {};
-      if (kind === 'element') {
-        if (found?.kind === 'element') collect(this.#removals, found, row);
-        if (wanted?.kind === 'element') collect(this.#additions, wanted, row);
-      } else if (kind === 'chain') {
-        this.#attempt(row, () => this.#planChain(row, as('chain', wanted), as('chain', found)));
-      } else this.#attempt(row, () => this.#planSet(row, as('set', wanted), as('set', found)));
-    }
+    for (const one of this.#open) this.#plan(one);
     for (const [set, elements] of this.#removals) this.#removeElements(set, elements);
     for (const [set, elements] of this.#additions) this.#addElements(set, elements);
     const work = [
@@ -128,6 +127,16 @@ class BatchPlanner {
     ].flat();
     const steps = work.length === 0 ? [] : [{ message: newTable(this.#family), rows: [] }, ...work];
     return { steps, refused: this.#refused };
+  }
+
+  #plan({ row, change: { wanted, found } }: OpenChange): void {
+    const { kind } = wanted ?? found ?? {};
+    if (kind === 'element') {
+      if (found?.kind === 'element') collect(this.#removals, found, row);
+      if (wanted?.kind === 'element') collect(this.#additions, wanted, row);
+    } else if (kind === 'chain') {
+      this.#attempt(row, () => this.#planChain(row, as('chain', wanted), as('chain', found)));
+    } else this.#attempt(row, () => this.#planSet(row, as('set', wanted), as('set', found)));
   }
 
   #planSet(row: number, wanted: NftSet | undefined, found: NftSet | undefined): void {
@@ -149,7 +158,7 @@ class BatchPlanner {
 
   /** What refers to a set that is made again, or lies in it, and is not part of this batch, is made again as it was. */
   #keepDependents(row: number, set: NftSet): void {
-    const changing = new Set(this.#open.map(([, { key }]) => key));
+    const changing = new Set(this.#open.map(({ change }) => change.key));
     for (const chain of this.#snapshot?.chains.values() ?? []) {
       if (changing.has(`chain ${chain.name}`) || !refersTo(chain, set.name)) continue;
       this.#release.push({ message: flushChain(this.#family, chain.name), rows: [row] });
@@ -226,7 +235,7 @@ class BatchPlanner {
       wire = [];
       rows = [];
     };
-    for (const [row, element] of elements) {
+    for (const { row, element } of elements) {
       try {
         for (const one of write(element)) wire.push(one);
         rows.push(row);
@@ -261,8 +270,8 @@ function as<K extends NftBody['kind']>(
 
 function collect(elements: Map<string, ElementChange[]>, element: NftElement, row: number): void {
   const list = elements.get(element.set);
-  if (list) list.push([row, element]);
-  else elements.set(element.set, [[row, element]]);
+  if (list) list.push({ row, element });
+  else elements.set(element.set, [{ row, element }]);
 }
 
 /** Whether the kernel can keep the chain; its policy it can change. */

@@ -165,7 +165,7 @@ test('decoders never throw an untyped error and never read past their message', 
     ...Object.values(SAMPLES).map((exprs) => newRule('inet', 'c', { exprs, comment: 'x' })),
   ];
   const known = new Known();
-  known.learn([{ key: 'set s', wanted: set, found: undefined }]);
+  known.learn({ key: 'set s', wanted: set, found: undefined });
   const readers: ((message: NetlinkMessage) => unknown)[] = [
     (message) => chainOf(message, 'inet'),
     (message) => ruleOf(message, 'inet'),
