@@ -24,9 +24,9 @@ const DATA = join(import.meta.dirname, '../../conformance/data');
 export const TABLES: readonly { readonly kind: CaseKind; readonly folder: string; readonly count: number }[] =
   [
     { kind: 'policy', folder: join(DATA, 'netpol-cases'), count: 230 },
-    { kind: 'policy', folder: join(DATA, 'own-policy'), count: 31 },
+    { kind: 'policy', folder: join(DATA, 'own-policy'), count: 51 },
     { kind: 'cluster-policy', folder: join(DATA, 'cnp-cases'), count: 24 },
-    { kind: 'cluster-policy', folder: join(DATA, 'own-cluster-policy'), count: 23 },
+    { kind: 'cluster-policy', folder: join(DATA, 'own-cluster-policy'), count: 32 },
   ];
 
 interface Played {
