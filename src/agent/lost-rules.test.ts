@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { FakeClock, seeded } from '../../test/support/fake-clock.ts';
-import { CONFIG, node, PREDECESSOR } from '../../test/support/plan-worlds.ts';
+import { CONFIG, link, node, PREDECESSOR } from '../../test/support/plan-worlds.ts';
 import { namespace, pod } from '../../test/support/policy-worlds.ts';
 import type { Problem } from '../model/problem.ts';
 import { WorldStore } from '../model/world-store.ts';
@@ -34,7 +34,7 @@ function rig(t: TestContext) {
     const problems: Problem[][] = [];
     store.put('config', 'config', { ...CONFIG, policy: { ...CONFIG.policy, ...policy } });
     store.put('kernel', 'kernel', { release: '6.1', missing: {} });
-    for (const source of ['config', 'kernel', 'cni', 'births'] as const) store.ready(source);
+    for (const source of ['config', 'kernel', 'cni', 'links', 'births'] as const) store.ready(source);
     const tell = (all: readonly Problem[]) => void problems.push([...all]);
     const watch = new LostRulesWatch({ sink: store, world: store.world, file, boot, tell });
     watch.load();
@@ -117,6 +117,10 @@ test('what is closed is the bridge that pods are on, also when a predecessor’s
   after.store.put('cni', PREDECESSOR.path, PREDECESSOR);
   await after.settle();
   assert.ok(closes('kube-bridge') && !closes('fairlead0'));
+  after.store.put('links', 'kube-bridge', link('kube-bridge', ['10.244.1.1/24'], { kind: 'bridge' }));
+  after.store.remove('cni', PREDECESSOR.path);
+  await after.settle();
+  assert.ok(closes('kube-bridge') && closes('fairlead0'), 'pods of before, whose file is gone');
 });
 
 test('a first start, one after a reboot, one without policies, one where unknown pods are open: nothing is closed', async (t) => {

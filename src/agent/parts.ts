@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { Clock } from '../model/clock.ts';
 import { FairleadError } from '../model/errors.ts';
 import { egressPlanner } from '../plan/egress/planner.ts';
-import { framesPlanner } from '../plan/frames/planner.ts';
+import { framesPlanner, otherFramesPlanner } from '../plan/frames/planner.ts';
 import { nodePlanner } from '../plan/node/planner.ts';
 import type { Planner } from '../plan/planner.ts';
 import { lostRulesPlanner } from '../plan/policy/lost-rules.ts';
@@ -34,6 +34,7 @@ export const PLANNERS: readonly Planner[] = [
   policyPlanner,
   lostRulesPlanner,
   framesPlanner,
+  otherFramesPlanner,
 ];
 
 export interface Kernel {

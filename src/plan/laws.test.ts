@@ -28,9 +28,22 @@ const CIDRS = [
   'fd00:244:1::/64',
   'fd00:244::/32',
 ];
-const ADDRESSES = ['10.0.0.1', '10.0.0.2', '10.0.1.2', '2001:db8::1', '2001:db8::2', '10.244.2.7'];
+const ADDRESSES = [
+  '10.0.0.1',
+  '10.0.0.2',
+  '10.0.1.2',
+  '2001:db8::1',
+  '2001:db8::2',
+  '10.244.1.1',
+  '10.244.2.7',
+];
 const CARRIERS = ['layer2', 'vxlan/ipv4/1/8472', 'vxlan/ipv6/1/8472', 'vxlan/ipv4/2/8472', 'nonsense/7'];
 const NAMES = ['n1', 'n2', 'n3', 'n4'];
+const KINDS: Readonly<Record<string, string>> = {
+  veth9: 'veth',
+  fairlead0: 'bridge',
+  'kube-bridge': 'bridge',
+};
 
 const anyNode: fc.Arbitrary<Node> = fc
   .record({
@@ -82,14 +95,14 @@ const anyStep: fc.Arbitrary<Step> = fc.oneof(
         return {
           source: 'links',
           key: name,
-          object: link(name, texts, { mtu, index: name.length }),
+          object: link(name, texts, { mtu, index: name.length, kind: KINDS[name] ?? '' }),
         } as const;
       }),
   },
   {
     weight: 1,
     arbitrary: fc
-      .constantFrom('eth0', 'eth1', 'fairlead0', 'kube-bridge')
+      .constantFrom('eth0', 'eth1', 'veth9', 'fairlead0', 'kube-bridge')
       .map((key) => ({ source: 'links', key, object: undefined }) as const),
   },
   {
@@ -159,7 +172,13 @@ test('a predecessor’s conflist that comes and goes, and its bridge: always the
     taken,
     { source: 'kernel', key: 'kernel', object: { release: '6.1', missing } },
     { source: 'config', key: 'config', object: { ...CONFIG, cni } },
-    { source: 'links', key: 'kube-bridge', object: link('kube-bridge', []) },
+    { source: 'links', key: 'kube-bridge', object: link('kube-bridge', [], { kind: 'bridge' }) },
+    {
+      source: 'links',
+      key: 'kube-bridge',
+      object: link('kube-bridge', ['10.244.1.1/24'], { kind: 'bridge' }),
+    },
+    { ...taken, object: undefined },
     { source: 'links', key: 'kube-bridge', object: undefined },
   ];
   const playing = { runs: () => true, twice: false, backwards: false };

@@ -109,7 +109,7 @@ const birth = (pod: 'a' | 'b' | 'c') => ({
 /** The table with these pods known and these ports besides. */
 async function guard(pods: readonly ('a' | 'b' | 'c')[], ports: readonly string[] = []): Promise<void> {
   const rows = [
-    ...tableRows(BRIDGE, true),
+    ...tableRows(true),
     ...pods.flatMap((pod) => birthRows(birth(pod), true)),
     ...ports.flatMap(portRows),
   ];

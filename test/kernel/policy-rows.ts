@@ -5,7 +5,6 @@ import { FAMILIES, type Family } from '../../src/model/net/ip.ts';
 import type { Row } from '../../src/model/rows/row.ts';
 import type { PacketHook } from '../../src/plan/nft/walk/packet.ts';
 import { type NftTableView, type Passage, walkPacket } from '../../src/plan/nft/walk/packets.ts';
-import { podNetwork } from '../../src/plan/nodes/pod-network.ts';
 import { blocksOf } from '../../src/plan/policy/compile/blocks.ts';
 import type { BlockSet, CompiledPolicy, LocalPod, Selection, Tier } from '../../src/plan/policy/compiled.ts';
 import {
@@ -21,7 +20,9 @@ import {
   tierRows,
 } from '../../src/plan/policy/render/render.ts';
 import { CONFIG } from '../support/plan-worlds.ts';
-import { ADDRESS, LOCAL, type Party, PODS } from './policy-net.ts';
+import { ADDRESS, BRIDGE, LOCAL, type Party, PODS } from './policy-net.ts';
+
+const ON_BRIDGE = { bridges: [BRIDGE], pairs: false };
 
 const CLIENTS = { id: 'x: app=client', text: 'pods app=client of namespace x' };
 const REMOTE = { id: '{team=far}:', text: 'all pods of namespaces team=far' };
@@ -132,7 +133,7 @@ export function policyTable(settings: Partial<Config['policy']>): readonly Row[]
     { pod: 'x/b', ips: addresses('b'), ...judges(bIn, bOut) },
   ];
   const all = [
-    ...baseRows({ config, podCidrs, addresses: [], network: podNetwork(config, []), missing: {} }).rows,
+    ...baseRows({ config, podCidrs, addresses: [], pods: ON_BRIDGE, missing: {} }).rows,
     ...addressSetRows(CLIENTS),
     ...addresses('a').flatMap((ip) => addressElement(CLIENTS, ip, 'pod x/a')),
     ...addressSetRows(REMOTE),
@@ -210,7 +211,7 @@ export function extremeTable(): readonly Row[] {
       config: { ...CONFIG, policy: settings },
       podCidrs: [cidr('10.244.1.0/24')],
       addresses: [],
-      network: podNetwork(CONFIG, []),
+      pods: ON_BRIDGE,
       missing: {},
     }).rows,
     ...addressSetRows({ id, text: id }),

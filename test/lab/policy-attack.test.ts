@@ -1,78 +1,12 @@
 /** Ways around policies that are no fault of a rule: packets that the rules never see, or see as something else. */
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { eventually, Lab } from '../../src/lab/client.ts';
+import { eventually } from '../../src/lab/client.ts';
 import { nodeMac } from '../../src/plan/nodes/identity.ts';
+import { addressesOf, FRIEND, guarded, heard, macOf, PORT, SUPPORT, TAGS, VICTIM } from './support/attack.ts';
 import { agentsReady } from './support/expect.ts';
 import type { Forged } from './support/forge.ts';
-
-const POLICIES = '/apis/networking.k8s.io/v1/namespaces/default/networkpolicies';
-const SUPPORT = join(import.meta.dirname, 'support');
-const PORT = 9000;
-const VICTIM = 'default/n1-a';
-const FRIEND = 'default/n2-a';
-
-/** A pod that hears a friend on another node and nobody else, over a tunnel. */
-async function guarded(): Promise<Lab> {
-  const lab = await Lab.start({ nodes: 2, pods: 2, transport: 'vxlan' });
-  await agentsReady(lab);
-  await lab.api.patch('/api/v1/namespaces/default/pods/n1-a', { metadata: { labels: { is: 'victim' } } });
-  await lab.api.patch('/api/v1/namespaces/default/pods/n2-a', { metadata: { labels: { is: 'friend' } } });
-  await lab.api.create(POLICIES, {
-    apiVersion: 'networking.k8s.io/v1',
-    kind: 'NetworkPolicy',
-    metadata: { name: 'friends' },
-    spec: {
-      podSelector: { matchLabels: { is: 'victim' } },
-      ingress: [{ from: [{ podSelector: { matchLabels: { is: 'friend' } } }] }],
-    },
-  });
-  await eventually(async () => {
-    for (const family of ['ipv4', 'ipv6'] as const) {
-      const { verdict } = await lab.probe('default/n1-b', VICTIM, { family, timeout: 200 });
-      assert.equal(verdict, 'dropped');
-    }
-  });
-  return lab;
-}
-
-const addressesOf = (lab: Lab, pod: string): Promise<string[]> =>
-  eventually(async () => {
-    const path = `/api/v1/namespaces/default/pods/${pod.slice('default/'.length)}`;
-    const { status } = await lab.api.get<{ status?: { podIPs?: { ip: string }[] } }>(path);
-    return status?.podIPs?.map(({ ip }) => ip) ?? assert.fail(`${pod} has no addresses`);
-  });
-
-/** What the victim hears of the forged packets: sends them all, then what the friend says, until that is heard. */
-async function heard(lab: Lab, forged: ReadonlyMap<string, readonly Forged[]>): Promise<string[]> {
-  const file = join(lab.dir, 'heard');
-  const listens = `ss -lnu | grep -q :${PORT}`;
-  if ((await lab.exec(VICTIM, 'sh', '-c', listens)).code !== 0) {
-    void lab.exec(
-      VICTIM,
-      'sh',
-      '-c',
-      `exec ${process.execPath} ${join(SUPPORT, 'hear.ts')} ${PORT} >> ${file}`,
-    );
-    await eventually(() => lab.run(VICTIM, 'sh', '-c', listens));
-  }
-  writeFileSync(file, '');
-  for (const [from, packets] of forged)
-    await lab.run(from, process.execPath, join(SUPPORT, 'forge.ts'), JSON.stringify(packets));
-  const victims = await addressesOf(lab, VICTIM);
-  const program = victims.map(
-    (to) => `s=require("dgram").createSocket("${to.includes(':') ? 'udp6' : 'udp4'}");
-    s.send("friend ${to}",${PORT},"${to}",()=>s.close())`,
-  );
-  await eventually(async () => {
-    for (const text of program) await lab.run(FRIEND, process.execPath, '-e', text.replace('s=', 'const s='));
-    for (const to of victims) assert.match(readFileSync(file, 'utf8'), new RegExp(`friend ${to}`));
-  });
-  const words = new Set(readFileSync(file, 'utf8').trim().split('\n'));
-  return [...words].filter((word) => !word.startsWith('friend ')).sort();
-}
 
 test('packets that somebody else than a node puts into the tunnel', async () => {
   await using lab = await guarded();
@@ -95,21 +29,16 @@ test('packets that somebody else than a node puts into the tunnel', async () => 
   assert.deepEqual(await heard(lab, new Map(senders.map((from) => [from, forged ?? []]))), []);
 });
 
-/** What a kernel takes for a plain packet and br_netfilter for none: tags of id 0 of both kinds. */
-const TAGS = ['81000000', '88a80000', '8100000081000000', '88a8000081000000', '8100a000'];
-
 test('frames of a pod that may make its own: no tags, no forged neighbour, no other MAC; not from a newborn pod, nor without an agent', async () => {
   await using lab = await guarded();
   await lab.addPod('n1-friend', 'n1', { is: 'friend' });
-  const macOf = async (pod: string) =>
-    /ether (\S+)/.exec(await lab.run(pod, 'ip', 'link', 'show', 'eth0'))?.[1] ?? '';
-  const mac = await macOf(VICTIM);
+  const mac = await macOf(lab, VICTIM);
   const [victims, friends] = await Promise.all(
     [VICTIM, 'default/n1-friend'].map((pod) => addressesOf(lab, pod)),
   );
   const forgedBy = async (pod: string): Promise<Forged[]> => {
     const own = await addressesOf(lab, pod);
-    const source = await eventually(() => macOf(pod));
+    const source = await eventually(() => macOf(lab, pod));
     return (victims ?? []).flatMap((to, i): Forged[] => {
       const type = to.includes(':') ? '86dd' : '0800';
       const common = { to, port: PORT, mac, source };

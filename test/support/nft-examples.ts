@@ -31,6 +31,7 @@ import {
   notInSet,
   opensTcp,
   tcpFlags,
+  unroutedBack,
   vmap,
 } from '../../src/plan/nft/match.ts';
 import { has, type Part } from '../../src/plan/nft/rule.ts';
@@ -141,6 +142,10 @@ export const EXAMPLES: readonly (readonly [nft: string, parts: readonly Part[]])
   ],
   ['fib daddr type local accept', [fibType('daddr', 'local'), accept]],
   ['fib saddr type != unicast drop', [fibType('saddr', 'unicast', 'neq'), drop]],
+  [
+    'iifname "veth*" fib saddr . iif oif missing counter drop',
+    [is(iifname, 'veth*'), unroutedBack, counter, drop],
+  ],
   ['ip daddr @pods accept', [inSet(daddr('ipv4'), 'pods'), accept]],
   [
     'ip saddr @nets ip daddr != @nets masquerade',

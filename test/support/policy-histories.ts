@@ -16,7 +16,7 @@ import type {
 import { EVERYTHING, type Selector, type SelectorTerm, selector } from '../../src/model/cluster/selector.ts';
 import { cidr } from '../../src/model/net/cidr.ts';
 import { ip } from '../../src/model/net/ip.ts';
-import { CONFIG, node, PREDECESSOR, type Step } from './plan-worlds.ts';
+import { CONFIG, link, node, PREDECESSOR, type Step } from './plan-worlds.ts';
 import { DENY } from './policy-worlds.ts';
 import { fc } from './property.ts';
 
@@ -56,6 +56,19 @@ const port: fc.Arbitrary<PolicyPort> = fc.oneof(
     .map(({ protocol, from, more }) => ({ protocol, from, to: from + more })),
   fc.record({ protocol, name: fc.constantFrom('http', 'dns') }),
 );
+
+/** Links on which pods may be, and what only looks like them. */
+export const podLink: fc.Arbitrary<Step> = fc
+  .tuple(
+    fc.constantFrom('fairlead0', 'kube-bridge', 'veth7'),
+    fc.constantFrom('10.244.1.1/24', 'fd00:244:1::1/64', '10.244.1.1/24', '10.0.0.1/24', undefined),
+    fc.constantFrom(true, true, false),
+  )
+  .map(([key, address, there]): Step => {
+    const kind = key === 'veth7' ? 'veth' : 'bridge';
+    const object = there ? link(key, address === undefined ? [] : [address], { kind }) : undefined;
+    return { source: 'links', key, object };
+  });
 
 const ports = fc.oneof(fc.constant('any' as const), fc.array(port, { minLength: 1, maxLength: 3 }));
 
@@ -231,6 +244,7 @@ export const step: fc.Arbitrary<Step> = fc.oneof(
       .constantFrom(PREDECESSOR, undefined)
       .map((object) => ({ source: 'cni', key: PREDECESSOR.path, object }) as const),
   },
+  { weight: 2, arbitrary: podLink },
 );
 
 function gone(source: Step['source'], all: readonly string[]): fc.Arbitrary<Step> {

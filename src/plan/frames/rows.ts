@@ -34,8 +34,8 @@ type Table = 'nft' | 'nft-bridge';
 type FrameRow = RowOf<Table>;
 
 /** `binds`: a pod may send under its own addresses only. */
-export function tableRows(bridge: string, binds: boolean): FrameRow[] {
-  const pod = `pods on ${bridge}`;
+export function tableRows(binds: boolean): FrameRow[] {
+  const pod = "ports of pods' bridges";
   return [
     set('nft-bridge', PORTS, ['ifname'], pod),
     set('nft', BRIDGE_PORTS, ['ifname'], pod),

@@ -174,6 +174,14 @@ export function fibType(
   };
 }
 
+/** `fib saddr . iif oif missing`: the way back to its source does not lead over the link that it came by. Link-local sources are on every link. */
+export const unroutedBack: Part = {
+  exprs: [
+    { expr: 'fib', result: 'oif', flags: ['saddr', 'iif'], present: true, dreg: R },
+    { expr: 'cmp', op: 'eq', sreg: R, data: u32(0) },
+  ],
+};
+
 /** 32 bits in host order, as registers hold marks and flags. */
 export function u32(n: number): string {
   return toHex(Uint8Array.of(n & 0xff, (n >>> 8) & 0xff, (n >>> 16) & 0xff, n >>> 24));

@@ -1,4 +1,3 @@
-import type { Config } from '../../model/cluster/config.ts';
 import { FAMILIES, type Family, familyOf } from '../../model/net/ip.ts';
 import type { Problem } from '../../model/problem.ts';
 import type { RowOf } from '../../model/rows/row.ts';
@@ -20,7 +19,7 @@ export function bridgeNetfilterRows(self: Self, world: World): RowOf<'sysctl'>[]
   if (!self.config.policy.enabled || self.missing.br_netfilter !== undefined) return [];
   // Beside another network there may be a bridge that its configuration does not name (flannel's).
   const { router, cni } = self.config;
-  if (router.enabled && !cni.write && bridgeOfOthers(world) === undefined) return [];
+  if (router.enabled && !cni.write && bridgesOfPods(self, world).length === 0) return [];
   // Another network's pods may have addresses from elsewhere.
   const families = new Set(self.podCidrs.length === 0 ? FAMILIES : self.podCidrs.map(familyOf));
   if (self.missing.ipv6 !== undefined) families.delete('ipv6');
@@ -29,17 +28,13 @@ export function bridgeNetfilterRows(self: Self, world: World): RowOf<'sysctl'>[]
   );
 }
 
-/** How pods are attached: where rules cannot see into a bridge, each by a link of its own, so that all its packets are routed. */
-export function podPlugin({ config, missing }: Self): Config['cni']['plugin'] {
-  return config.policy.enabled && missing.br_netfilter !== undefined ? 'ptp' : config.cni.plugin;
-}
-
 export function bridgeNetfilterProblems(self: Self, world: World): Problem[] {
   const { config, missing, name } = self;
   if (!config.policy.enabled || missing.br_netfilter === undefined) return [];
-  const bridge = config.cni.write ? ownBridge(self, world) : bridgeOfOthers(world);
-  if (bridge === undefined && config.router.enabled) return [];
-  const where = bridge === undefined ? 'a bridge, if the network plugin has one' : `the bridge ${bridge}`;
+  const bridges = bridgesOfPods(self, world);
+  if (bridges.length === 0 && config.router.enabled) return [];
+  const where =
+    bridges.length === 0 ? 'a bridge, if the network plugin has one' : `the bridge ${bridges.join(' or ')}`;
   const instead = config.cni.write
     ? 'new pods are attached by the plugin ptp; those on the bridge reach each other, and the new ones not, until they are started anew'
     : 'pods of this node reach each other whatever policies say';
@@ -52,9 +47,11 @@ export function bridgeNetfilterProblems(self: Self, world: World): Problem[] {
   ];
 }
 
-/** With ptp chosen there is none, unless pods are still on it from before. */
-function ownBridge({ config, network: { bridge } }: Self, world: World): string | undefined {
-  return config.cni.plugin === 'bridge' || world.links.objects.has(bridge) ? bridge : undefined;
+/** Those that pods are on; ours also where `bridge` is chosen and the kernel lets no pod onto it; of others, the one that a file names. */
+function bridgesOfPods({ config, network, pods }: Self, world: World): readonly string[] {
+  const { write, plugin } = config.cni;
+  const named = write ? plugin === 'bridge' && network.bridge : bridgeOfOthers(world);
+  return named ? [...new Set([named, ...pods.bridges])].sort() : pods.bridges;
 }
 
 const bridgeOfOthers = (world: World): string | undefined =>

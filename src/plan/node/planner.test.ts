@@ -109,8 +109,12 @@ test('a kernel whose rules cannot see into bridges: pods are routed, and it is s
   assert.deepEqual(problems({ config: OFF }), []);
   const ptp = { config: { cni: { ...CONFIG.cni, plugin: 'ptp' as const } } };
   assert.deepEqual(problems(ptp), []);
-  assert.equal(problems({ ...ptp, links: [eth0(n1), link('fairlead0', [])] }).length, 1, 'pods from before');
-  const left = { ...ptp, links: [eth0(n1), link('kube-bridge', [])], cni: [PREDECESSOR] };
+  assert.equal(
+    problems({ ...ptp, links: [eth0(n1), link('fairlead0', [], { kind: 'bridge' })] }).length,
+    1,
+    'pods from before',
+  );
+  const left = { ...ptp, links: [eth0(n1), link('kube-bridge', [], { kind: 'bridge' })], cni: [PREDECESSOR] };
   assert.match(problems(left)[0] ?? '', /between pods on the bridge kube-bridge:/, 'of a predecessor');
   const cni = [{ path: '/etc/cni/net.d/10-x.conflist', name: 'x', bridge: 'cni0', software: undefined }];
   assert.match(problems({ config: FOREIGN, cni })[0] ?? '', /bridge cni0: .* whatever policies say/);

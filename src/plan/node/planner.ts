@@ -7,13 +7,14 @@ import type { World } from '../../model/world.ts';
 import { FROM_PODS_CHAIN } from '../egress/names.ts';
 import { masquerades } from '../egress/planner.ts';
 import { nodeIndex, noteNode } from '../nodes/node-index.ts';
-import { podNetwork } from '../nodes/pod-network.ts';
+import { touchesPodLinks } from '../nodes/pod-links.ts';
+import { podPlugin } from '../nodes/pod-network.ts';
 import { nothing, type Planner, type UnitPlan } from '../planner.ts';
 import { factsRow } from '../transports/facts.ts';
 import { podMtu } from '../transports/mtu.ts';
 import { enabledTransports } from '../transports/registry.ts';
 import { type Self, sameNode, selfOf, touchesUnderlay } from '../transports/underlay.ts';
-import { bridgeNetfilterProblems, bridgeNetfilterRows, podPlugin } from './bridge-netfilter.ts';
+import { bridgeNetfilterProblems, bridgeNetfilterRows } from './bridge-netfilter.ts';
 import { conflist } from './conflist.ts';
 import { forwardingRows } from './sysctls.ts';
 
@@ -42,7 +43,7 @@ export const nodePlanner: Planner<Unit> = {
         return ['duties'];
       case 'links':
         if (touchesUnderlay(change, world)) return UNITS;
-        return isPodBridge(change.key, world) ? ['duties'] : [];
+        return touchesPodLinks(change) ? ['duties'] : [];
       default:
         return [];
     }
@@ -55,11 +56,6 @@ export const nodePlanner: Planner<Unit> = {
     return hasUnderlay(self) ? planDuties(self, world) : nothing;
   },
 };
-
-function isPodBridge(link: string, world: World): boolean {
-  const config = world.config.objects.get('config');
-  return config !== undefined && podNetwork(config, world.cni.objects.values()).bridge === link;
-}
 
 function hasUnderlay(self: Self): boolean {
   return self.underlay.ipv4 !== undefined || self.underlay.ipv6 !== undefined;
@@ -125,7 +121,7 @@ function conflistRow(self: Self, needs: readonly RowRef[]): RowOf<'file'> {
       path,
       content: conflist(self.config, {
         network,
-        plugin: podPlugin(self),
+        plugin: podPlugin(self.config, self.missing),
         podCidrs: self.podCidrs,
         mtu: podMtu(self),
       }),

@@ -1,6 +1,6 @@
-/** What the pods of this node hang on: what rules of several rooms, and the CNI configuration, must say alike. */
+/** What the pods of this node hang on: what the CNI configuration says of it, here. Where rules look for pods: pod-links.ts. */
 import type { Config } from '../../model/cluster/config.ts';
-import type { ForeignCni } from '../../model/cluster/host.ts';
+import type { ForeignCni, KernelFacts } from '../../model/cluster/host.ts';
 
 const NETWORK = 'fairlead';
 /** Software whose pods we carry on: its bridge and its network's name, under which host-local keeps the leases. */
@@ -23,13 +23,7 @@ export function podNetwork(config: Config, foreign: Iterable<ForeignCni>): PodNe
   return { name: before.name, bridge: before.bridge, from: before.path };
 }
 
-/** The bridge that we attach this node's pods to; `undefined` with `ptp`, and where others attach them. */
-export function podBridge({ cni }: Config, { bridge }: PodNetwork): string | undefined {
-  return cni.write && cni.plugin === 'bridge' ? bridge : undefined;
-}
-
-/** The link, or the beginning of the names of the links, by which packets of our own pods come to this node's IP stack. */
-export function podLinks(config: Config, network: PodNetwork): string | undefined {
-  // The plugin `ptp` names its links so.
-  return config.cni.write ? (podBridge(config, network) ?? 'veth*') : undefined;
+/** How new pods are attached: where rules cannot see into a bridge, each by a pair of links of its own, so that all its packets are routed. */
+export function podPlugin({ policy, cni }: Config, missing: KernelFacts['missing']): Config['cni']['plugin'] {
+  return policy.enabled && missing.br_netfilter !== undefined ? 'ptp' : cni.plugin;
 }

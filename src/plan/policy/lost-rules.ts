@@ -2,7 +2,7 @@
 import { DIRECTIONS } from '../../model/cluster/policy.ts';
 import type { Problem } from '../../model/problem.ts';
 import { nftChainKey } from '../../model/rows/nft.ts';
-import { podNetwork } from '../nodes/pod-network.ts';
+import { podLinks } from '../nodes/pod-links.ts';
 import { nothing, type Planner } from '../planner.ts';
 import { baseChain } from './render/names.ts';
 import { baseRows } from './render/render.ts';
@@ -22,7 +22,7 @@ export function hasPolicyRules(found: ReadonlyMap<string, unknown>): boolean {
  */
 export const lostRulesPlanner: Planner<'base'> = {
   name: 'lost-rules',
-  reads: ['config', 'kernel', 'cni', 'lostRules'],
+  reads: ['config', 'kernel', 'cni', 'links', 'lostRules'],
   writes: ['nft'],
   units: () => ['base'],
   affected: ({ source }) => (lostRulesPlanner.reads.includes(source) ? ['base'] : []),
@@ -32,8 +32,7 @@ export const lostRulesPlanner: Planner<'base'> = {
     const missing = world.kernel.objects.get('kernel')?.missing ?? {};
     if (!lost || !config?.policy.enabled || missing.nftables !== undefined) return nothing;
     if (config.policy.unknownPods === 'open') return nothing;
-    const network = podNetwork(config, world.cni.objects.values());
-    const { rows } = baseRows({ config, missing, network, ...lost });
+    const { rows } = baseRows({ config, missing, pods: podLinks(world, lost), ...lost });
     return { rows, problems: [CLOSED] };
   },
 };

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import {
   assertStepwise,
   CONFIG,
+  link,
   node,
   PREDECESSOR,
   plan,
@@ -298,7 +299,13 @@ test('pods on a predecessor’s bridge: forged sources are closed there, and non
   turn();
   for (const hook of ['forward', 'input'] as const) assert.equal(by(hook, 'kube-bridge'), closed, hook);
   assert.match(by('input', 'eth0'), /^from node to node/);
+  store.put('links', 'kube-bridge', link('kube-bridge', ['10.244.1.1/24'], { kind: 'bridge' }));
   store.remove('cni', PREDECESSOR.path);
   turn();
-  for (const hook of ['forward', 'input'] as const) assert.equal(by(hook, 'fairlead0'), closed, hook);
+  for (const bridge of ['fairlead0', 'kube-bridge'])
+    for (const hook of ['forward', 'input'] as const) assert.equal(by(hook, bridge), closed, bridge);
+  store.remove('links', 'kube-bridge');
+  turn();
+  assert.equal(by('forward', 'fairlead0'), closed);
+  assert.notEqual(by('forward', 'kube-bridge'), closed);
 });

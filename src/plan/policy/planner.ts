@@ -1,13 +1,11 @@
 import type { Config } from '../../model/cluster/config.ts';
-import type { Node } from '../../model/cluster/node.ts';
 import type { Pod } from '../../model/cluster/pod.ts';
-import { equal } from '../../model/equal.ts';
 import type { Ip } from '../../model/net/ip.ts';
 import type { Problem } from '../../model/problem.ts';
 import type { Row } from '../../model/rows/row.ts';
 import type { World } from '../../model/world.ts';
 import { nodeAddresses } from '../nodes/addresses.ts';
-import { podNetwork } from '../nodes/pod-network.ts';
+import { placeOf, podLinks, touchesPlace, touchesPodLinks } from '../nodes/pod-links.ts';
 import { nothing, type Planner, type UnitPlan } from '../planner.ts';
 import { portNumbers } from './compile/wanted-sets.ts';
 import { notePolicy, type PolicyIndex, policyIndex, unitOf } from './policy-index.ts';
@@ -42,6 +40,7 @@ export const policyPlanner: Planner<Unit> = {
     'config',
     'kernel',
     'cni',
+    'links',
     'nodes',
     'pods',
     'namespaces',
@@ -59,10 +58,10 @@ export const policyPlanner: Planner<Unit> = {
     if (change.source === 'kernel') yield* everything(world);
     if (change.source === 'config') yield* configured(change.before, change.after, index, world);
     if (change.source === 'cni') yield 'base';
+    if (change.source === 'links' && touchesPodLinks(change)) yield 'base';
     if (change.source !== 'nodes') return;
     yield `node/${change.key}`;
-    const own = change.key === world.config.objects.get('config')?.nodeName;
-    if (own && !equal(placeOf(change.before), placeOf(change.after))) yield 'base';
+    if (touchesPlace(change, world)) yield 'base';
   },
   plan(unit, world) {
     const config = world.config.objects.get('config');
@@ -70,20 +69,14 @@ export const policyPlanner: Planner<Unit> = {
     const missing = world.kernel.objects.get('kernel')?.missing ?? {};
     if (missing.nftables !== undefined) return unit === 'base' ? unenforced(missing.nftables) : nothing;
     if (unit === 'base') {
-      const network = podNetwork(config, world.cni.objects.values());
-      return baseRows({ config, missing, network, ...placeOf(world.nodes.objects.get(config.nodeName)) });
+      const place = placeOf(world.nodes.objects.get(config.nodeName));
+      return baseRows({ config, missing, pods: podLinks(world, place), ...place });
     }
     const slash = unit.indexOf('/');
     const plan = PLANS[unit.slice(0, slash)];
     return plan?.(unit.slice(slash + 1), policyIndex(world), config, world) ?? nothing;
   },
 };
-
-/** What base chains know of this node. */
-function placeOf(node: Node | undefined): Pick<Node, 'podCidrs' | 'addresses'> {
-  const { podCidrs = [], addresses = [] } = node ?? {};
-  return { podCidrs, addresses };
-}
 
 type Plan = (name: string, index: PolicyIndex, config: Config, world: World) => UnitPlan;
 

@@ -305,9 +305,9 @@ test('what comes from pods, or in the name of nobody, is no packet of the tunnel
     hook: PacketHook,
     packet: Partial<Packet>,
     config: Partial<Config> = {},
-    cni: Content['cni'] = [],
+    more: Content = {},
   ) => {
-    const content = { config: { transport: 'vxlan', ...config }, nodes: [n1, n2], cni } as const;
+    const content = { config: { transport: 'vxlan', ...config }, nodes: [n1, n2], ...more } as const;
     const chains = tableView(plan(planners, content).rows);
     const ends = { from: ip('10.0.0.2'), to: ip('10.0.0.1') };
     return walkPacket(chains, { hook, protocol: 'udp', dport: 8472, iif: 'eth0', ...ends, ...packet });
@@ -318,14 +318,26 @@ test('what comes from pods, or in the name of nobody, is no packet of the tunnel
   const none = 'policy of the base chain';
   assert.equal(sees('prerouting', {}).state, 'untracked');
   assert.equal(sees('input', {}).by, none, 'let in');
-  for (const [config, iif, cni] of [
-    [{}, 'fairlead0', []],
-    [{}, 'kube-bridge', [PREDECESSOR]],
-    [ptp, 'veth12345678', []],
-    [ptp, 'veth12345678', [PREDECESSOR]],
+  const on = (name: string, kind: string) => [eth0(n1), link(name, ['10.244.1.1/24'], { kind })];
+  const pair = on('veth12345678', 'veth');
+  for (const [config, iif, more] of [
+    [{}, 'fairlead0', {}],
+    [{}, 'kube-bridge', { cni: [PREDECESSOR] }],
+    [{}, 'kube-bridge', { links: on('kube-bridge', 'bridge') }],
+    [{}, 'fairlead0', { links: on('kube-bridge', 'bridge') }],
+    [{}, 'fairlead0', { cni: [PREDECESSOR], links: on('fairlead0', 'bridge') }],
+    [{}, 'veth12345678', { missing: { br_netfilter: 'not loaded' } }],
+    [{}, 'veth12345678', { links: pair }],
+    [{ cni: { ...CONFIG.cni, write: false } }, 'veth12345678', { links: pair }],
+    [ptp, 'veth12345678', {}],
+    [ptp, 'veth12345678', { cni: [PREDECESSOR] }],
+    [ptp, 'fairlead0', { links: on('fairlead0', 'bridge') }],
   ] as const) {
-    assert.equal(sees('prerouting', { iif }, config, cni).state, 'new', `${iif}: a forged source is tracked`);
-    assert.equal(sees('input', { iif }, config, cni).by, pods);
+    const { state } = sees('prerouting', { iif }, config, more);
+    assert.equal(state, 'new', `${iif}: a forged source is tracked ${JSON.stringify(more)}`);
+    assert.equal(sees('input', { iif }, config, more).by, pods, `${iif} ${JSON.stringify(more)}`);
+    assert.equal(sees('prerouting', {}, config, more).state, 'untracked');
+    assert.equal(sees('input', {}, config, more).by, none);
   }
   for (const packet of [
     { from: ip('10.0.9.9') },

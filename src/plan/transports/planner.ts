@@ -3,6 +3,7 @@ import type { Problem } from '../../model/problem.ts';
 import type { World, WorldChange } from '../../model/world.ts';
 import { cidrConflict, identityConflict } from '../nodes/claims.ts';
 import { type NodeIndex, nodeIndex, noteNode } from '../nodes/node-index.ts';
+import { touchesPodLinks } from '../nodes/pod-links.ts';
 import { nothing, type Planner, type UnitPlan } from '../planner.ts';
 import { mtuProblems } from './mtu.ts';
 import { planPeer } from './peer-plan.ts';
@@ -25,8 +26,8 @@ export const transportsPlanner: Planner<Unit> = {
     else if (change.source === 'config' || change.source === 'kernel') yield* everything(world);
     else if (change.source === 'links' && touchesUnderlay(change, world) && !onlyListens(change))
       yield* everything(world);
-    // From which link pods' packets come, which must not count as another node's.
-    else if (change.source === 'cni') yield 'self';
+    // From which links pods' packets come, which must not count as another node's.
+    else if (change.source === 'cni' || (change.source === 'links' && touchesPodLinks(change))) yield 'self';
   },
   plan(unit, world) {
     const self = selfOf(world);

@@ -7,6 +7,7 @@ import { FAMILIES, type Family, familyOf, type Ip } from '../../model/net/ip.ts'
 import type { Problem } from '../../model/problem.ts';
 import { LINK_PREFIX } from '../../model/rows/link.ts';
 import type { World, WorldChangeOf } from '../../model/world.ts';
+import { type PodLinks, podLinks } from '../nodes/pod-links.ts';
 import { type PodNetwork, podNetwork } from '../nodes/pod-network.ts';
 import { contains, prefixOf } from '../nodes/prefix.ts';
 
@@ -32,6 +33,8 @@ export interface Self {
   readonly config: Config;
   readonly missing: KernelFacts['missing'];
   readonly network: PodNetwork;
+  /** Where pods' packets come from. */
+  readonly pods: PodLinks;
   readonly underlay: Readonly<Partial<Record<Family, Underlay>>>;
   /** All global addresses of the underlay links with their prefix length, sorted. */
   readonly underlayAddresses: readonly string[];
@@ -143,6 +146,7 @@ function describeSelf(config: Config, node: Node, kernel: KernelFacts | undefine
     config,
     missing,
     network: podNetwork(config, world.cni.objects.values()),
+    pods: podLinks(world, node),
     underlay,
     underlayAddresses: used.flatMap((link) => link.addresses.filter(isGlobal)).sort(),
     listening: used.filter((link) => (link.acceptRa ?? 0) > 0).map((link) => link.name),

@@ -1,6 +1,7 @@
 /**
  * A program for pods and other machines that sends what nobody should believe, as JSON in its argument says, each packet a UDP packet with the
- * text of its `why` inside an Ethernet frame: on the wire of eth0 with `head` between MAC addresses and packet, or inside a VXLAN packet for the `node`.
+ * text of its `why` inside an Ethernet frame: on the wire of eth0 with `head` between MAC addresses and packet, or inside a VXLAN packet for the `node`,
+ * in the sender's own name or, by way of the MAC address `via`, in that of `as`.
  */
 import { createSocket } from 'node:dgram';
 import { AF_INET6, IPPROTO_ICMPV6, int, SOCK_RAW, sockaddr } from '../../../src/lab/sockets/address.ts';
@@ -18,7 +19,9 @@ export interface Forged {
   /** Default: nobody's. */
   readonly source?: string;
   /** `head`: hexadecimal; `LLLL` stands for the length of all that follows it. */
-  readonly wire: { readonly head: string } | { readonly node: string };
+  readonly wire:
+    | { readonly head: string }
+    | { readonly node: string; readonly as?: { readonly address: string; readonly via: string } };
 }
 
 type Sent =
@@ -36,7 +39,7 @@ const IPV6_UNICAST_HOPS = 16;
 function frame({ from, to, port, mac, source = '02:02:02:02:02:02', why, wire }: Forged): Buffer {
   const [saddr, daddr] = [Buffer.from(ipBytes(from)), Buffer.from(ipBytes(to))];
   const ends = Buffer.concat([macBytes(mac), macBytes(source)]);
-  const body = packet(saddr, daddr, udp(saddr, daddr, port, why));
+  const body = packet(saddr, daddr, udp(saddr, daddr, port, Buffer.from(why)));
   const [before = '', behind] = ('head' in wire ? wire.head : ETHERTYPES[familyOf(from)]).split('LLLL');
   if (behind === undefined) return Buffer.concat([ends, Buffer.from(before, 'hex'), body]);
   const rest = Buffer.concat([Buffer.from(behind, 'hex'), body]);
@@ -67,8 +70,8 @@ function packet(source: Buffer, destination: Buffer, payload: Buffer): Buffer {
   return Buffer.concat([head, source, destination, payload]);
 }
 
-function udp(source: Buffer, destination: Buffer, port: number, text: string): Buffer {
-  const bytes = Buffer.concat([Buffer.alloc(8), Buffer.from(text)]);
+function udp(source: Buffer, destination: Buffer, port: number, payload: Buffer): Buffer {
+  const bytes = Buffer.concat([Buffer.alloc(8), payload]);
   bytes.writeUInt16BE(40_000, 0);
   bytes.writeUInt16BE(port, 2);
   bytes.writeUInt16BE(bytes.length, 4);
@@ -93,12 +96,25 @@ function toWire(bytes: Buffer): void {
   addon.close(fd);
 }
 
+/** RFC 7348 section 5: a VNI follows, and it is 1. */
+const VXLAN_HEAD = Buffer.from([8, 0, 0, 0, 0, 0, 1, 0]);
+
+/** The tunnel packet of another node, as it would be on the wire. */
+function inNameOf({ address, via }: { address: string; via: string }, node: string, bytes: Buffer): Buffer {
+  const [saddr, daddr] = [Buffer.from(ipBytes(address)), Buffer.from(ipBytes(node))];
+  const head = Buffer.concat([
+    macBytes(via),
+    macBytes('02:02:02:02:02:02'),
+    Buffer.from(ETHERTYPES[familyOf(node)], 'hex'),
+  ]);
+  const payload = Buffer.concat([VXLAN_HEAD, bytes]);
+  return Buffer.concat([head, packet(saddr, daddr, udp(saddr, daddr, VXLAN_PORT, payload))]);
+}
+
 function toTunnel(bytes: Buffer, node: string): Promise<void> {
-  // RFC 7348 section 5: a VNI follows, and it is 1.
-  const head = Buffer.from([8, 0, 0, 0, 0, 0, 1, 0]);
   const socket = createSocket(familyOf(node) === 'ipv4' ? 'udp4' : 'udp6');
   return new Promise((resolve) =>
-    socket.send(Buffer.concat([head, bytes]), VXLAN_PORT, node, () => {
+    socket.send(Buffer.concat([VXLAN_HEAD, bytes]), VXLAN_PORT, node, () => {
       socket.close();
       resolve();
     }),
@@ -122,6 +138,7 @@ if (import.meta.main) {
     if ('raw' in forged) toWire(Buffer.from(forged.raw, 'hex'));
     else if ('icmpv6' in forged) toFar(forged.icmpv6, forged.to, forged.about);
     else if ('head' in forged.wire) toWire(frame(forged));
+    else if (forged.wire.as) toWire(inNameOf(forged.wire.as, forged.wire.node, frame(forged)));
     else await toTunnel(frame(forged), forged.wire.node);
   }
 }

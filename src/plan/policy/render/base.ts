@@ -20,7 +20,7 @@ import {
 } from '../../nft/match.ts';
 import { has, type Part, rule } from '../../nft/rule.ts';
 import { accept, counter, drop, goBack, goTo, jump, refresh } from '../../nft/statement.ts';
-import { type PodNetwork, podLinks } from '../../nodes/pod-network.ts';
+import { linkNames, PAIRS, type PodLinks } from '../../nodes/pod-links.ts';
 import { tunnelNodeSets, tunnelNodes } from '../../nodes/tunnel.ts';
 import {
   adminMap,
@@ -46,7 +46,7 @@ export interface Here {
   readonly podCidrs: readonly Cidr[];
   /** Of this node, as its Node says: what it sends comes from these nearly always. */
   readonly addresses: readonly Ip[];
-  readonly network: PodNetwork;
+  readonly pods: PodLinks;
 }
 
 /**
@@ -105,10 +105,9 @@ function hooked(
  * What other nodes send to the tunnel is judged when it is unpacked. `untracked` alone does not tell it (IPVS hides packets of pods so), nor does its
  * source, which a pod can forge: it must not come from a pod's link.
  */
-function fromTunnel({ config, network }: Here): NftRule[] {
+function fromTunnel({ config, pods }: Here): NftRule[] {
   if (!mayTunnel(config)) return [];
-  const pods = podLinks(config, network);
-  const notFromPods = pods === undefined ? [] : [isNot(iifname, pods)];
+  const notFromPods = linkNames(pods).map((link) => isNot(iifname, link));
   return FAMILIES.map((family) =>
     rule(
       [
@@ -150,8 +149,7 @@ export function neighbourRows(): NftRow[] {
 export interface Closing {
   readonly unknownPods: Config['policy']['unknownPods'];
   readonly podCidrs: readonly Cidr[];
-  /** Name of the bridge of this node's pods, where they have one. */
-  readonly bridge: string | undefined;
+  readonly pods: PodLinks;
 }
 
 export function dispatchRows(closing: Closing): NftRow[] {
@@ -179,23 +177,31 @@ export function dispatchRows(closing: Closing): NftRow[] {
 }
 
 /**
- * Behind the maps: what no known pod sent, or gets. On our own bridge that is everything that comes so far: forged sources, link-local
- * addresses, and groups, which reach pods of any policy.
+ * Behind the maps: what no known pod sent, or gets. On pods' bridges that is everything that comes so far: forged sources, link-local
+ * addresses, and groups, which reach pods of any policy. On pairs sources are looked at before (../../frames), but for those that every link has.
  */
-function closed(direction: Direction, { podCidrs, bridge }: Closing): NftRule[] {
+function closed(direction: Direction, { podCidrs, pods: { bridges, pairs } }: Closing): NftRule[] {
   const unknown = (...matches: Part[]) =>
     rule([...matches, goTo(unknownChain(direction))], "no known pod's address");
   const end = direction === 'egress' ? saddr : daddr;
   const rules = podCidrs.map((cidr) => unknown(is(end(familyOf(cidr)), cidr)));
-  if (bridge === undefined) return rules;
-  if (direction === 'egress') return [...rules, unknown(is(iifname, bridge))];
-  const towardsPods = is(oifname, bridge);
-  // Without a word in the log: software calls out to its neighbours all day.
-  const silent = GROUPS.map((group) =>
-    rule([towardsPods, group, counter, drop], 'would reach pods of any policy'),
-  );
-  return [...rules, ...silent, unknown(towardsPods)];
+  if (direction === 'egress') {
+    rules.push(...bridges.map((bridge) => unknown(is(iifname, bridge))));
+    if (pairs) rules.push(...OF_EVERY_LINK.map((source) => unknown(is(iifname, PAIRS), source)));
+    return rules;
+  }
+  for (const bridge of bridges) {
+    const towardsPods = is(oifname, bridge);
+    // Without a word in the log: software calls out to its neighbours all day.
+    const silent = GROUPS.map((group) =>
+      rule([towardsPods, group, counter, drop], 'would reach pods of any policy'),
+    );
+    rules.push(...silent, unknown(towardsPods));
+  }
+  return rules;
 }
+
+const OF_EVERY_LINK = [is(saddr('ipv4'), '0.0.0.0'), is(saddr('ipv6'), 'fe80::/10')];
 
 const GROUPS = [is(daddr('ipv4'), '224.0.0.0/4'), is(daddr('ipv4'), '255.255.255.255'), GROUP_V6];
 

@@ -10,7 +10,7 @@ import { nftElementKey } from '../../../model/rows/nft.ts';
 import type { Row } from '../../../model/rows/row.ts';
 import type { Packet } from '../../nft/walk/packet.ts';
 import { tableView, walkPacket } from '../../nft/walk/packets.ts';
-import { podNetwork } from '../../nodes/pod-network.ts';
+import type { PodLinks } from '../../nodes/pod-links.ts';
 import { tunnelNodes } from '../../nodes/tunnel.ts';
 import { blocksOf } from '../compile/blocks.ts';
 import type {
@@ -37,7 +37,7 @@ import {
 import { comment, logPrefix } from './words.ts';
 
 const settings = CONFIG.policy;
-const NETWORK = podNetwork(CONFIG, []);
+const PODS = { bridges: ['fairlead0'], pairs: false };
 const OURS = ['10.244.1.2', 'fd00:244:1::2'] as Ip[];
 const OTHERS = ['10.0.0.1', '10.0.0.2', '10.9.0.1', 'fd00::1', 'fd00::2', 'fd00:9::1'] as Ip[];
 const ADDRESSES: Readonly<Record<string, readonly Ip[]>> = {
@@ -173,7 +173,7 @@ function rowsFor(one: Case): readonly Row[] {
   const none: Judges = { admin: undefined, selection: undefined };
   const pod = { pod: 'x/a', ips: OURS, ingress: none, egress: none, [direction]: judges };
   return [
-    ...baseRows({ config: CONFIG, podCidrs: [], addresses: [], network: NETWORK, missing: {} }).rows,
+    ...baseRows({ config: CONFIG, podCidrs: [], addresses: [], pods: PODS, missing: {} }).rows,
     ...Object.entries(ADDRESSES).flatMap(([id, ips]) => [
       ...addressSetRows({ id, text: id }),
       ...ips.flatMap((ip) => addressElement({ id, text: id }, ip, id)),
@@ -288,7 +288,7 @@ test('an established connection costs one test a base chain', () => {
       config: CONFIG,
       podCidrs: [cidr('10.244.1.0/24')],
       addresses: [],
-      network: NETWORK,
+      pods: PODS,
       missing: {},
     }).rows,
   );
@@ -322,7 +322,7 @@ test("what the node sends from its Node's addresses passes without a question to
     config: CONFIG,
     podCidrs: [cidr('10.244.1.0/24')],
     addresses,
-    network: NETWORK,
+    pods: PODS,
     missing: {},
   });
   const send = (from: string, local: readonly string[]) =>
@@ -344,8 +344,7 @@ const comments = (table: ReturnType<typeof tableView>, name: string) =>
 test('the MSS is clamped on the way into policy, where it is clamped at all', () => {
   const chains = (clampMss: boolean, podCidrs: readonly Cidr[]) =>
     tableView(
-      baseRows({ config: { ...CONFIG, clampMss }, podCidrs, addresses: [], network: NETWORK, missing: {} })
-        .rows,
+      baseRows({ config: { ...CONFIG, clampMss }, podCidrs, addresses: [], pods: PODS, missing: {} }).rows,
     );
   const ours = [cidr('10.244.1.0/24')];
   assert.equal(chains(true, ours).chains.get('clamp-mss-of-pods')?.rules.length, 2);
@@ -365,12 +364,12 @@ test('what nodes send to the tunnel is not judged; untracked packets of pods are
       why: '',
     };
   });
-  const judge = (config: Config, more: Partial<Packet>) => {
+  const judge = (config: Config, more: Partial<Packet>, pods: PodLinks = PODS) => {
     const rows = baseRows({
       config,
       podCidrs: [cidr('10.244.1.0/24')],
       addresses: [],
-      network: NETWORK,
+      pods,
       missing: {},
     }).rows;
     const packet = {
@@ -387,13 +386,16 @@ test('what nodes send to the tunnel is not judged; untracked packets of pods are
   };
   const passes = 'from node to node: judged when it is unpacked';
   const bridged = { ...CONFIG, transport: 'vxlan' } as const;
-  const routed = { ...bridged, cni: { ...CONFIG.cni, plugin: 'ptp' } } as const;
+  const all = { bridges: ['fairlead0', 'kube-bridge'], pairs: true };
   const v6 = { from: '2001:db8::2' as Ip, to: '2001:db8::1' as Ip };
   for (const family of [{}, v6]) {
-    for (const config of [bridged, routed]) assert.equal(judge(config, family), passes);
+    for (const pods of [PODS, all, { bridges: [], pairs: false }])
+      assert.equal(judge(bridged, family, pods), passes);
     assert.equal(judge(bridged, { ...family, iif: 'fairlead0' }), 'no known pod has this address', 'forged');
-    for (const more of [{ iif: 'veth1234' }, { state: 'new' }, { dport: 53 }, { protocol: 'tcp' }] as const)
-      assert.notEqual(judge(routed, { ...family, ...more }), passes, JSON.stringify(more));
+    for (const iif of ['fairlead0', 'kube-bridge', 'veth1234'])
+      assert.notEqual(judge(bridged, { ...family, iif }, all), passes, iif);
+    for (const more of [{ state: 'new' }, { dport: 53 }, { protocol: 'tcp' }] as const)
+      assert.notEqual(judge(bridged, { ...family, ...more }, all), passes, JSON.stringify(more));
   }
   assert.notEqual(judge(bridged, { from: '10.0.0.9' as Ip }), passes, 'no node');
   assert.notEqual(judge({ ...bridged, transport: 'layer2' }, {}), passes);
@@ -430,7 +432,7 @@ test('settings: reject, no log, unknown pods open', () => {
       config: { ...CONFIG, policy: { ...settings, ...more } },
       podCidrs: [cidr('10.244.1.0/24')],
       addresses: [],
-      network: NETWORK,
+      pods: PODS,
       missing: {},
     }).rows;
   const has = (rows: readonly Row[], text: string) => JSON.stringify(rows).includes(text);

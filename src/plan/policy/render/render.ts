@@ -8,7 +8,6 @@ import { DIRECTIONS, type Direction, type PolicyProtocol } from '../../../model/
 import { FAMILIES, familyOf, type Ip } from '../../../model/net/ip.ts';
 import { addressType, type NftVerdict } from '../../../model/rows/nft.ts';
 import type { Row, RowRef } from '../../../model/rows/row.ts';
-import { podBridge } from '../../nodes/pod-network.ts';
 import type { UnitPlan } from '../../planner.ts';
 import type {
   AddressSet,
@@ -31,6 +30,7 @@ import {
   selectionChain,
   tierChain,
 } from './names.ts';
+import { pairRows } from './pairs.ts';
 import { PROTOCOLS } from './ports.ts';
 import { ALLOWS_NOTHING } from './refused.ts';
 import { chainRef, chainRow, elementRow, prefixText, setRow } from './rows.ts';
@@ -46,11 +46,12 @@ export interface Base extends Here {
 
 /** Base chains, dispatch maps, sets of ended flows, the denied chains: all that is there once. */
 export function baseRows(base: Base): UnitPlan {
-  const { config, podCidrs, network } = base;
+  const { config, podCidrs, pods } = base;
   const { policy } = config;
-  const closing = { unknownPods: policy.unknownPods, podCidrs, bridge: podBridge(config, network) };
+  const closing = { unknownPods: policy.unknownPods, podCidrs, pods };
   return {
     rows: [
+      ...pairRows(closing),
       ...baseChains(base),
       ...endedRows(),
       ...neighbourRows(),

@@ -11,7 +11,7 @@ import { daddr, dport, iifname, saddr } from '../../nft/field.ts';
 import { inSet, is, isNot, notInSet } from '../../nft/match.ts';
 import { has, type Part, rule } from '../../nft/rule.ts';
 import { counter, drop, notrack } from '../../nft/statement.ts';
-import { podLinks } from '../../nodes/pod-network.ts';
+import { linkNames } from '../../nodes/pod-links.ts';
 import { tunnelNodeSets, tunnelNodes } from '../../nodes/tunnel.ts';
 import { peerAddresses } from '../peer.ts';
 import type { Carrier } from '../transport.ts';
@@ -69,23 +69,19 @@ const toTunnel = ({ port }: VxlanCarrier): Part[] => [is(dport('th'), `${port}`)
 
 function strangers(self: Self, carrier: VxlanCarrier): NftRule[] {
   const { family } = carrier;
-  const pods = comesFromPods(self, carrier);
   const unknown = rule(
     [...toTunnel(carrier), notInSet(saddr(family), tunnelNodes(family)), counter, drop],
     'only nodes of the cluster may send to the tunnel',
   );
-  if (pods === undefined) return [unknown];
-  const forged = rule(
-    [...toTunnel(carrier), is(iifname, pods), counter, drop],
-    'no pod may, in whatever name',
+  const forged = linkNames(self.pods).map((link) =>
+    rule([...toTunnel(carrier), is(iifname, link), counter, drop], 'no pod may, in whatever name'),
   );
-  return [unknown, forged];
+  return [unknown, ...forged];
 }
 
 function untrackedIn(self: Self, carrier: VxlanCarrier, own: Ip): NftRule {
   const { family } = carrier;
-  const pods = comesFromPods(self, carrier);
-  const notFromPods = pods === undefined ? [] : [isNot(iifname, pods)];
+  const notFromPods = linkNames(self.pods).map((link) => isNot(iifname, link));
   const ends = [inSet(saddr(family), tunnelNodes(family)), is(daddr(family), own)];
   return rule([...toTunnel(carrier), ...notFromPods, ...ends, notrack], UNTRACKED);
 }
@@ -95,14 +91,6 @@ function untrackedOut(carrier: VxlanCarrier, own: Ip): NftRule {
   const { family } = carrier;
   const ends = [is(saddr(family), own), inSet(daddr(family), tunnelNodes(family))];
   return rule([...toTunnel(carrier), ...ends, notrack], UNTRACKED);
-}
-
-/** Where pods' packets come in, unless that is where those of other nodes do, too. */
-function comesFromPods({ config, network, underlay }: Self, { family }: VxlanCarrier): string | undefined {
-  const pods = podLinks(config, network);
-  const dev = underlay[family]?.dev ?? '';
-  const alike = pods?.endsWith('*') ? dev.startsWith(pods.slice(0, -1)) : dev === pods;
-  return alike ? undefined : pods;
 }
 
 function chain(
