@@ -33,7 +33,10 @@ let stopping = false;
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);
 const bell = setTimeout(stop, end - performance.now());
 
-while (!stopping && files.length > 0) for (const file of files) if (!stopping) await turn(file);
+for (let round = 1; !stopping && files.length > 0; round++) {
+  for (const file of files) if (!stopping) await turn(file);
+  if (!stopping) console.log(`round ${round} of ${files.length} files is done`);
+}
 clearTimeout(bell);
 report();
 

@@ -22,28 +22,42 @@ const THIS_MACHINE: Machine = {
 };
 
 /**
- * An end of waiting for other processes, in milliseconds of a calm machine: while others want to run as well, time counts a quarter. So a
- * limit can be short enough to see that something is slow, and yet holds beside any load.
+ * Time of waiting for other processes, in milliseconds of a calm machine: while others want to run as well, it counts a quarter. So a limit can
+ * be short enough to see that something is slow, and yet holds beside any load.
  */
-export class Deadline {
+export class CalmTime {
   readonly #machine: Machine;
-  #left: number;
+  #spent = 0;
   #looked: number;
 
-  constructor(ms: number, machine = THIS_MACHINE) {
+  constructor(machine = THIS_MACHINE) {
     this.#machine = machine;
-    this.#left = ms;
     this.#looked = machine.now();
   }
 
-  /** To be asked again and again while waiting: what went by since the last time is judged by how it is now. */
-  get passed(): boolean {
+  /** Since it began. To be asked again and again: what went by since the last time is judged by how it is now. */
+  get ms(): number {
     const machine = this.#machine;
     const gone = machine.now() - this.#looked;
     if (gone >= LOOK_EVERY) {
       this.#looked += gone;
-      this.#left -= machine.running() > machine.processors ? gone / SLACK : gone;
+      this.#spent += machine.running() > machine.processors ? gone / SLACK : gone;
     }
-    return this.#left <= 0;
+    return this.#spent;
+  }
+}
+
+/** An end of waiting, in milliseconds of a calm machine. */
+export class Deadline {
+  readonly #time: CalmTime;
+  readonly #ms: number;
+
+  constructor(ms: number, machine = THIS_MACHINE) {
+    this.#ms = ms;
+    this.#time = new CalmTime(machine);
+  }
+
+  get passed(): boolean {
+    return this.#time.ms >= this.#ms;
   }
 }

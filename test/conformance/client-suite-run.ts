@@ -95,7 +95,7 @@ export class Suite {
       seen.push(decodeEvent(line));
       if (enough(seen)) abort.abort('enough');
     });
-    const timer = setTimeout(() => abort.abort(new Error(`too few events: ${JSON.stringify(seen)}`)), 15_000);
+    const timer = setTimeout(() => abort.abort(new Error(`too few events: ${JSON.stringify(seen)}`)), 60_000);
     try {
       await this.client.watch(ref, query, (chunk) => splitter.push(chunk), abort.signal);
     } catch (reason) {

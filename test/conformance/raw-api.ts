@@ -147,11 +147,11 @@ export class Watch {
     answer.on('close', end);
   }
 
-  /** The next event, or undefined when the stream ended. Fails after ten seconds. */
+  /** The next event, or undefined when the stream ended. Fails after a minute. */
   async next(): Promise<Body | undefined> {
     while (this.#lines.length === 0 && !this.#ended) {
       await new Promise<void>((resolve, reject) => {
-        const timer = setTimeout(() => reject(new Error('no watch event within 10 s')), 10_000);
+        const timer = setTimeout(() => reject(new Error('no watch event within a minute')), 60_000);
         this.#wake = () => {
           clearTimeout(timer);
           resolve();

@@ -22,7 +22,7 @@ test('drill 1: API server down at start, machine programmed: nothing is deleted,
       const source = (await lab.agent(node)).sources.find((s) => s.name === 'nodes');
       assert.equal(source?.ready, false);
       assert.match(source?.reason ?? '', /ECONNREFUSED|refused|connect/);
-      assert.ok(Date.now() - (source?.since ?? 0) < 60_000, 'since when');
+      assert.ok(Date.now() - (source?.since ?? 0) < 600_000, 'since when');
     }
   });
   // The agents have had their look at the machine when they have observed it: their status says so.
