@@ -13,7 +13,7 @@ export function socketOf(args: Arguments): string {
   return given === undefined ? join(stateDirOf(args), 'agent.sock') : resolve(given);
 }
 
-export const clientOf = (args: Arguments): Client => new Client(socketOf(args));
+export const clientOf = (args: Arguments, patience?: number): Client => new Client(socketOf(args), patience);
 
 export function wantsJson({ flags }: Arguments): boolean {
   const output = flags.get('output') ?? 'text';

@@ -15,6 +15,7 @@ import type { PolicyPreview, PreviewChange } from '../model/api.ts';
 import { FairleadError } from '../model/errors.ts';
 import { type Command, EXIT, OUTPUT, SOCKET } from './command.ts';
 import { clientOf, print } from './context.ts';
+import type { Arguments } from './flags.ts';
 import { paint } from './table.ts';
 
 export const policy: Command = {
@@ -26,7 +27,7 @@ export const policy: Command = {
       'FILE holds NetworkPolicies and ClusterNetworkPolicies (YAML or JSON, several documents, - = standard input). They are created or replace those of',
       'their names: in the running cluster as the agent of this node knows it, or with --folder in the cluster that a folder of manifests would be',
       '(Namespaces, Pods, workloads, policies). Nothing is applied.',
-      'Exit code 0: judged. 1: could not. 2: a manifest cannot be used. 3, with --expect-none: something would change.',
+      'Exit code 0: judged. 1: could not. 2: a manifest cannot be used. 3, with --expect-none: something would change, or not all could be judged.',
     ].join('\n'),
   flags: [
     {
@@ -55,13 +56,21 @@ export const policy: Command = {
     const raws = manifests.filter(isPolicy).map(({ raw }) => raw);
     const result =
       folder === undefined
-        ? await clientOf(args).post<PolicyPreview>('/v1/policy-test', { manifests: raws, delete: gone })
+        ? await testByAgent(args, { manifests: raws, delete: gone })
         : await testPolicies(worldOfManifests(await readFolder(folder), systemClock), given, gone);
     print(args, result, previewText);
-    const changes = result.changes.some(({ kind }) => kind !== 'audits');
+    const changes = !result.complete || result.changes.some(({ kind }) => kind !== 'audits');
     return args.flags.has('expect-none') && changes ? EXIT.notWell : EXIT.done;
   },
 };
+
+/** Large clusters take seconds to judge, on a busy node many: an agent that answers at all is waited for, in milliseconds. */
+const JUDGING = 120_000;
+
+async function testByAgent(args: Arguments, asked: object): Promise<PolicyPreview> {
+  await clientOf(args).get('/v1/drift');
+  return clientOf(args, JUDGING).post<PolicyPreview>('/v1/policy-test', asked);
+}
 
 const titleOfFile = (file: string): string => (file === '-' ? 'standard input' : file);
 
@@ -103,11 +112,16 @@ export function previewText(result: PolicyPreview): string {
   const count = (kind: PreviewChange['kind']) => changes.filter((change) => change.kind === kind).length;
   const total =
     changes.length === 0
-      ? 'Nothing would open or close.'
+      ? complete
+        ? 'Nothing would open or close.'
+        : 'Nothing of what was judged would open or close.'
       : `${count('closes')} to close, ${count('opens')} to open, ${count('audits')} that audit mode would tell${more > 0 ? `; ${more} of them are not shown (-o json has more)` : ''}`;
   const part = complete
     ? []
-    : [paint('yellow', 'There was too much to judge: more may change than is shown.')];
+    : [
+        paint('yellow', 'There was too much to judge: more may change than is shown.'),
+        'Test policies that select less, or one at a time.',
+      ];
   return [about.join('\n'), ...shown, ...part, total].join('\n\n');
 }
 

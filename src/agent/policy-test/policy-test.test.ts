@@ -125,6 +125,12 @@ test('long lists are cut for people', () => {
   assert.match(text, /too much to judge[\s\S]*60 to open, .*; 15 of them are not shown/);
 });
 
+test('what could not all be judged is not said to change nothing', () => {
+  const result: PolicyPreview = { policies: [], changes: [], omitted: 0, judged: 9, complete: false };
+  assert.match(previewText(result), /too much to judge[\s\S]*Nothing of what was judged would open or close/);
+  assert.match(previewText({ ...result, complete: true }), /^\s*Nothing would open or close\.$/);
+});
+
 test('faults name file, object and field', async () => {
   const bad = async (text: string) => policiesIn(await parseManifests(text, 'bad.yaml'));
   await assert.rejects(bad('a: [1\nb: 2'), { code: 'bad-manifest', message: /^bad\.yaml line \d: / });

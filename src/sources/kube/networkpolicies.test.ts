@@ -176,7 +176,11 @@ describe('NetworkPolicy: closed in the directions it covers, naming the field', 
       from({ ipBlock: { cidr: '10.1.0.0/16', except: ['10.1.2.3/16'] } }),
       'spec.ingress[0].from[0].ipBlock.except[0]: 10.1.0.0/16 is not a part',
     ],
-    ['a v4-mapped prefix', from({ ipBlock: { cidr: '::ffff:10.0.0.0/104' } }), 'ipBlock.cidr: '],
+    [
+      'a v4-mapped prefix',
+      from({ ipBlock: { cidr: '::ffff:10.0.0.0/104' } }),
+      'ipBlock.cidr: "::ffff:10.0.0.0/104" is an IPv4-mapped prefix; write it as IPv4',
+    ],
     [
       'a v4-mapped prefix that reads as IPv4',
       from({ ipBlock: { cidr: '::ffff:10.0.0.0/24' } }),

@@ -1,5 +1,6 @@
 import { describe } from '../../model/errors.ts';
 import { type Cidr, networkOf, splitPrefix } from '../../model/net/cidr.ts';
+import { tryIp } from '../../model/net/ip.ts';
 import { type Field, shown } from './field.ts';
 
 /**
@@ -9,15 +10,23 @@ import { type Field, shown } from './field.ts';
  */
 export function prefix(field: Field): Cidr | undefined {
   const written = field.string();
+  if (isMapped(written)) {
+    field.fault(`${shown(written)} is an IPv4-mapped prefix; write it as IPv4`);
+    return undefined;
+  }
   try {
     const { address, length } = splitPrefix(withoutLeadingZeros(written));
-    const found = networkOf(address, length);
-    if (written.includes(':') === found.includes(':')) return found;
-    field.fault(`${shown(written)} is an IPv4-mapped prefix; write it as IPv4`);
+    return networkOf(address, length);
   } catch (error) {
     field.fault(describe(error));
+    return undefined;
   }
-  return undefined;
+}
+
+/** `::ffff:10.0.0.0/104`: what is read is IPv4. */
+function isMapped(written: string): boolean {
+  const address = tryIp(written.split('/', 1)[0] ?? '');
+  return address !== undefined && written.includes(':') && !address.includes(':');
 }
 
 const withoutLeadingZeros = (written: string): string =>
