@@ -149,6 +149,8 @@ export interface TargetLaws<B, F> {
   unmake(foreign: F): void;
   /** All that is not ours, as an operator sees it. */
   others(): string;
+  /** A row that was right and that the kernel takes along when these keys change. */
+  dragged?(key: string, changed: ReadonlySet<string>): boolean;
   /** Rows that cannot be because a foreign thing stands in their place. */
   refused?(key: string, foreign: F): boolean;
   /** Disturbs what is ours from outside, or adds to it. */
@@ -173,6 +175,8 @@ export async function checkTargetLaws<B, F>(laws: TargetLaws<B, F>): Promise<voi
           const others = laws.others();
           for (const state of [...states, new Map<string, B>()]) {
             const touched = new Set<string>();
+            // It tells rows by the links that it knows, and what is new by what stood there.
+            await witness.observe();
             const watch = witness.watch?.((keys) => {
               if (keys !== 'unknown') for (const key of keys) touched.add(key);
             });
@@ -180,7 +184,10 @@ export async function checkTargetLaws<B, F>(laws: TargetLaws<B, F>): Promise<voi
             await turns();
             watch?.close();
             const changedKeys = new Set(changed.map(({ key }) => key));
-            for (const key of touched) assert.ok(changedKeys.has(key), `${key} was right and was touched`);
+            for (const key of touched) {
+              const why = changedKeys.has(key) || laws.dragged?.(key, changedKeys);
+              assert.ok(why, `${key} was right and was touched`);
+            }
             await assertState(target, state, refused);
             assert.deepEqual(
               (await pass(target, state, refused)).filter(({ key }) => !refused(key)),
