@@ -120,6 +120,24 @@ describe('the API server', () => {
     await machine.status('ready again', ready);
   });
 
+  it('that does not know us any more is told as such, and nothing is removed', async () => {
+    await twoNodes();
+    machine.agent();
+    await machine.status('ready', ready);
+    const before = routes();
+    await machine.stop('SIGKILL');
+    const fault = machine.api.faults.denied(401);
+    const agent = machine.agent();
+    await machine.status('unauthorized', reason('nodes', /^cannot .*nodes.* \(401 Unauthorized\)/));
+    await until('the log tells it', () =>
+      /"level":"warn".*"error":"cannot watch nodes: .*401 Unauthorized/.test(agent.output),
+    );
+    assert.equal(routes(), before);
+    assert.ok(fault.hits > 0);
+    await fault.lift();
+    await machine.status('ready again', ready);
+  });
+
   it('that knows no such Node is told so', async () => {
     machine = await Machine.start();
     machine.agent();
@@ -149,6 +167,24 @@ describe('the machine', () => {
       s.targets.some((t) => t.name === 'route' && t.wanted === 2 && t.done === 2),
     );
     assert.match(routes(), /via 192\.0\.2\.2/);
+  });
+
+  it("with somebody else's link under our name is told, on-link nodes are reached all the same, and it is mended when that goes", async () => {
+    await machine.addNode('n3', ['198.51.100.3']);
+    run('ip link add fl-vxlan type bridge');
+    const agent = machine.agent();
+    await machine.status('link failed', failed('link', /^link fl-vxlan exists and is not ours/));
+    await until('the log tells it', () =>
+      /"level":"warn".*"link".*link fl-vxlan exists and is not ours/.test(agent.output),
+    );
+    await machine.status(
+      'the rest',
+      (s) => s.state === 'degraded' && /10\.244\.1\.0\/24 via 192\.0\.2\.2 dev eth0/.test(routes()),
+    );
+    assert.match(run('ip -d link show fl-vxlan'), / bridge forward_delay /, 'it is left alone');
+    run('ip link del fl-vxlan');
+    await machine.status('ready', ready);
+    assert.match(routes(), /10\.244\.2\.0\/24 .*dev fl-vxlan/);
   });
 
   it('with a full disk for the conflist is told, and it is written when there is room', async () => {

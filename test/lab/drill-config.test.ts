@@ -1,5 +1,7 @@
 /** Drill 10 and other bad input: what cannot be is said by name, and what was good stays. */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { eventually, Lab } from '../../src/lab/client.ts';
 import { defaultTopology } from '../../src/lab/topology/topology.ts';
@@ -76,17 +78,46 @@ test('two nodes claim one pod range: reported, settled by the older one, never a
   await fullyConnected(lab);
 });
 
-test('Nodes with nonsense in them: named, left out, and the others carry on', async () => {
+/** Nodes as no controller should make them: addresses, pod CIDRs, what is said of each. */
+const NONSENSE: Readonly<Record<string, readonly [addresses: string[], podCidrs: string[], said: RegExp]>> = {
+  'no-address': [[], ['10.244.91.0/24'], /^Node no-address: has no InternalIP in status.addresses/m],
+  'bad-address': [['192.0.2.300'], ['10.244.92.0/24'], /^Node bad-address: .*"192\.0\.2\.300"/m],
+  'bad-cidr': [['192.0.2.203'], ['10.244.93.0/99'], /^Node bad-cidr: .*podCIDRs\[0\] "10\.244\.93\.0\/99"/m],
+  'host-bits': [['192.0.2.204'], ['10.244.94.7/24'], /^Node host-bits: .*"10\.244\.94\.7\/24".*host bits/m],
+  'over-ours': [['192.0.2.205'], ['10.244.0.0/17'], /^Node over-ours: .*10\.244\.0\.0\/17.* overlaps /m],
+  'over-wire': [
+    ['192.0.2.206'],
+    ['192.0.2.240/28'],
+    /^Node over-wire: .*192\.0\.2\.240\/28 overlaps 192\.0\.2\.0\/24 of eth0/m,
+  ],
+};
+
+test('Nodes with nonsense in them: named in status and log, and the others carry on', async () => {
   await using lab = await Lab.start({ nodes: 2, pods: 1, segments: 1 });
   await agentsReady(lab);
-  const add = (name: string, status: unknown, spec: unknown = {}) =>
-    lab.api.create('/api/v1/nodes', { apiVersion: 'v1', kind: 'Node', metadata: { name }, spec, status });
-  await add('no-address', {});
+  const before = routesIn(await ours(lab, 'n1'));
+  await lab.fault('api-credulous', 'on');
+  for (const [name, [addresses, podCIDRs]] of Object.entries(NONSENSE)) {
+    const status = { addresses: addresses.map((address) => ({ type: 'InternalIP', address })) };
+    const spec = { podCIDR: podCIDRs[0], podCIDRs };
+    await lab.api.create('/api/v1/nodes', {
+      apiVersion: 'v1',
+      kind: 'Node',
+      metadata: { name },
+      spec,
+      status,
+    });
+  }
   await eventually(async () => {
-    const { problems, pairs } = await lab.agent('n1');
-    const said = `${JSON.stringify(problems)} ${JSON.stringify(pairs)}`;
-    assert.match(said, /no-address/);
+    const { problems } = await lab.agent('n1');
+    const status = problems.map((p) => `${p.object}: ${p.message}`).join('\n');
+    const log = readFileSync(join(lab.dir, 'nodes/n1/agent.log'), 'utf8').replaceAll('\\"', '"');
+    for (const [, , said] of Object.values(NONSENSE)) {
+      assert.match(status, said);
+      assert.match(log, new RegExp(said.source.replace('^', '"msg":"'), 'm'));
+    }
   });
+  assert.deepEqual(routesIn(await ours(lab, 'n1')), before);
   await fullyConnected(lab);
 });
 

@@ -55,6 +55,11 @@ export const WORDS: Readonly<Record<string, Word>> = {
   async advance(lab, [time = '']) {
     await lab.clock.advance(milliseconds(time));
   },
+  clock(lab, [word = '', time = '']) {
+    assert.equal(word, 'jump', 'clock jump TIME');
+    const back = time.startsWith('-');
+    lab.clock.jump(back ? -milliseconds(time.slice(1)) : milliseconds(time));
+  },
   fault(lab, [kind = '', target = '', ...rest]) {
     const options = optionsOf(rest);
     const key = rest.filter((word) => !/^\w+=/.test(word)).join(' ');
@@ -250,7 +255,7 @@ function regex(words: readonly string[]): RegExp {
 }
 
 function milliseconds(time: string): number {
-  const [, number, unit] = /^([\d.]+)(ms|s|m)$/.exec(time) ?? [];
-  assert.ok(number && unit, `"${time}" is no time; write 250ms, 10s or 5m`);
-  return Number(number) * { ms: 1, s: 1000, m: 60_000 }[unit as 'ms' | 's' | 'm'];
+  const [, number, unit] = /^([\d.]+)(ms|s|m|d)$/.exec(time) ?? [];
+  assert.ok(number && unit, `"${time}" is no time; write 250ms, 10s, 5m or 30d`);
+  return Number(number) * { ms: 1, s: 1000, m: 60_000, d: 86_400_000 }[unit as 'ms' | 's' | 'm' | 'd'];
 }
