@@ -35,15 +35,19 @@ export class Responder {
     addresses: readonly string[] = [],
   ): Promise<Responder> {
     const responder = new Responder();
-    const places = (family: Family, { protocol }: ListenPort): readonly string[] => {
-      const own = protocol === 'udp' ? addresses.filter((address) => familyOf(address) === family) : [];
-      return own.length > 0 ? own : [anyAddress(family)];
-    };
+    const own = (family: Family) => addresses.filter((address) => familyOf(address) === family);
+    const places = (family: Family, { protocol }: ListenPort): readonly string[] =>
+      protocol === 'udp' && own(family).length > 0 ? own(family) : [anyAddress(family)];
     try {
       await Promise.all(
         families.flatMap((family) =>
           ports.flatMap((port) =>
-            places(family, port).map((address) => responder.#listen(ns, family, port, address)),
+            places(family, port).map((address) =>
+              responder.#listen(ns, family, port, address).catch((error: unknown) => {
+                if (addresses.length === 0 || !isInUse(error)) throw error;
+                return responder.#beside(ns, family, port, own(family));
+              }),
+            ),
           ),
         ),
       );
@@ -52,6 +56,18 @@ export class Responder {
       throw error;
     }
     return responder;
+  }
+
+  /**
+   * On a machine others may listen already: at one of its addresses, then the others are free; or at all of them, and then it is the machine
+   * itself that answers there.
+   */
+  async #beside(ns: NetNs, family: Family, port: ListenPort, addresses: readonly string[]): Promise<void> {
+    for (const address of addresses) {
+      await this.#listen(ns, family, port, address).catch((error: unknown) => {
+        if (!isInUse(error)) throw error;
+      });
+    }
   }
 
   async #listen(ns: NetNs, family: Family, { protocol, port }: ListenPort, address: string): Promise<void> {
@@ -96,6 +112,8 @@ export class Responder {
     this.#sctp?.close();
   }
 }
+
+const isInUse = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
 
 function fill(into: Buffer, text: string): Buffer {
   into.write(text, 'latin1');

@@ -40,8 +40,17 @@ const NAMESPACES = '/api/v1/namespaces';
 const NETWORK_POLICIES = '/apis/networking.k8s.io/v1/networkpolicies';
 
 interface ApiPod extends KubeObject {
-  readonly status?: { readonly phase?: string; readonly podIPs?: readonly { readonly ip: string }[] };
+  readonly status?: {
+    readonly phase?: string;
+    readonly podIPs?: readonly { readonly ip: string }[];
+    readonly containerStatuses?: readonly {
+      readonly state?: { readonly waiting?: { readonly message?: string } };
+    }[];
+  };
 }
+
+const waitsFor = ({ status }: ApiPod): string =>
+  status?.containerStatuses?.[0]?.state?.waiting?.message ?? '';
 
 interface Made {
   readonly pod: CasePod;
@@ -236,14 +245,19 @@ export class LabBackend implements Backend {
   async #settled(): Promise<void> {
     if ([...this.#made.keys()].every((key) => this.#ips.has(key))) return;
     await eventually(async () => {
+      const reasons = new Map<string, string>();
       for (const pod of await this.lab.api.list<ApiPod>(PODS)) {
         const key = `${pod.metadata.namespace}/${pod.metadata.name}`;
         const ips = pod.status?.podIPs?.map(({ ip }) => ip) ?? [];
         const ours = this.#made.get(key)?.uid === pod.metadata.uid;
         if (ours && pod.status?.phase === 'Running' && ips.length > 0) this.#ips.set(key, ips);
+        reasons.set(key, waitsFor(pod));
       }
       const waiting = [...this.#made.keys()].filter((key) => !this.#ips.has(key));
-      if (waiting.length > 0) throw new Error(`pods do not run: ${waiting.join(', ')}`);
+      if (waiting.length === 0) return;
+      throw new Error(
+        `pods do not run: ${waiting.map((key) => `${key} ${reasons.get(key) ?? ''}`).join(', ')}`,
+      );
     }, 30_000);
   }
 
