@@ -2,6 +2,7 @@
 import type { KubeObject } from '../../../src/lab/api/client.ts';
 import { isStatus, MERGE } from '../../../src/lab/api/client.ts';
 import { eventually, Lab } from '../../../src/lab/client.ts';
+import { Deadline } from '../../../src/lab/deadline.ts';
 import type { ProbeRequest, ProbeResult } from '../../../src/lab/prober/types.ts';
 import { defaultTopology } from '../../../src/lab/topology/topology.ts';
 import type { Cell, PolicyCase } from './cases.ts';
@@ -18,7 +19,7 @@ export interface LabBackendOptions {
   readonly config?: Readonly<Record<string, unknown>>;
 }
 
-/** How long a change may take to hold. The conformance suite of ClusterNetworkPolicy gives 10 s. */
+/** How long a change may take to hold on a calm machine. The conformance suite of ClusterNetworkPolicy gives 10 s. */
 const PATIENCE = 15_000;
 /** Milliseconds without an answer that mean "dropped", by what must be: who must be answered may be slow on a busy machine. */
 const WAIT = { first: { allowed: 400, denied: 250 }, again: { allowed: 3000, denied: 250 } } as const;
@@ -140,13 +141,13 @@ export class LabBackend implements Backend {
     if (cells.length === 0) return [];
     await this.#settled();
     const all = families.flatMap((family) => cells.map((cell): Question => ({ family, cell })));
-    const deadline = performance.now() + PATIENCE;
+    const deadline = new Deadline(PATIENCE);
     let wrong: readonly Question[];
     do {
       wrong = await this.#ask(all, WAIT.first);
-      while (wrong.length > 0 && performance.now() < deadline) wrong = await this.#ask(wrong, WAIT.first);
+      while (wrong.length > 0 && !deadline.passed) wrong = await this.#ask(wrong, WAIT.first);
       if (wrong.length === 0) wrong = await this.#ask(all, WAIT.again);
-    } while (wrong.length > 0 && performance.now() < deadline);
+    } while (wrong.length > 0 && !deadline.passed);
     return wrong.map(({ family, cell, answer }) =>
       wrongCell(family, cell, answer?.verdict ?? '', answer?.reason),
     );
