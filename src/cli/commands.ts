@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { VERSION } from '../agent/version.ts';
@@ -7,7 +7,7 @@ import type { DriftRecord, PlannedChange, Status, Why } from '../model/api.ts';
 import { FairleadError } from '../model/errors.ts';
 import { annotatedSample, settingsHelp } from '../sources/config/describe.ts';
 import { SETTING_NAMES, settingOf } from '../sources/config/settings.ts';
-import { configFile } from '../sources/config/watch.ts';
+import { configFile, readConfigFile } from '../sources/config/watch.ts';
 import { type Command, EXIT, OUTPUT, SOCKET } from './command.ts';
 import { absolutePaths, clientOf, print, socketOf, stateDirOf, wantsJson } from './context.ts';
 import { denials } from './denials.ts';
@@ -80,7 +80,7 @@ async function plannedChanges(args: Arguments): Promise<readonly PlannedChange[]
   const flags = absolutePaths(args.flags);
   const config = flags.get('config');
   try {
-    const text = config === undefined ? {} : { config: readFileSync(await configFile(config), 'utf8') };
+    const text = config === undefined ? {} : { config: await readConfigFile(await configFile(config)) };
     return await clientOf(args).post<PlannedChange[]>('/v1/plan', text);
   } catch (error) {
     if (!(error instanceof FairleadError && error.code === 'no-agent')) throw error;
