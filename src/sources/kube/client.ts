@@ -7,6 +7,7 @@ import { type Answer, Transport } from './http.ts';
 import { inClusterSettings } from './in-cluster.ts';
 import { loadKubeconfig } from './kubeconfig.ts';
 import { ItemSplitter } from './list-items.ts';
+import { omitting } from './omit.ts';
 import type { Raw } from './raw.ts';
 import { type ObjectRef, pathOf, type Verb } from './resource.ts';
 import type { ServerSettings } from './settings.ts';
@@ -94,7 +95,7 @@ class HttpKubeClient implements KubeClient {
   }
 
   async list(ref: ObjectRef, query: Query, onItem: (item: Raw) => void, signal?: AbortSignal): Promise<Page> {
-    const splitter = new ItemSplitter((text) => onItem(decodeObject(text)));
+    const splitter = new ItemSplitter((text) => onItem(decodeObject(omitting(text, ref.unread ?? []))));
     const onBytes = (chunk: Buffer): void => splitter.push(chunk);
     await this.#call({ verb: 'list', method: 'GET', ref, query, signal, onBytes });
     return decodePage(decodeObject(splitter.end()));

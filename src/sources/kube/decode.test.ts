@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { nodeObject, podObject } from '../../../bench/cluster.ts';
 import { rawNode } from '../../../test/support/kube-server.ts';
 import { fc } from '../../../test/support/property.ts';
 import { decodeEvent, decodeObject, decodePage } from './decode.ts';
@@ -9,6 +10,9 @@ import { Interner } from './interner.ts';
 import type { AnyKind, KubeSource } from './kind.ts';
 import { LineSplitter } from './lines.ts';
 import { ItemSplitter } from './list-items.ts';
+import { nodes } from './nodes.ts';
+import { omitting } from './omit.ts';
+import { pods } from './pods.ts';
 import { NODES } from './resource.ts';
 import { ALL_KINDS } from './sources.ts';
 
@@ -70,6 +74,65 @@ describe('lines', () => {
     assert.throws(() => {
       for (let i = 0; i < 64; i++) splitter.push(chunk);
     }, DecodeError);
+  });
+});
+
+describe('fields that nobody reads', () => {
+  const key = fc.constantFrom(
+    'managedFields',
+    'images',
+    'a"managedFields',
+    'a\\\\',
+    '"managedFields":[',
+    'x',
+  );
+  const anything = fc.letrec((tie) => ({
+    node: fc.oneof(
+      { depthSize: 'small' },
+      key,
+      fc.jsonValue(),
+      fc.array(tie('node'), { maxLength: 4 }),
+      fc.dictionary(key, tie('node'), { maxKeys: 6 }),
+    ),
+  })).node;
+  const UNREAD = ['managedFields', 'images'];
+  /** What it is to be: the arrays of these fields empty, all else as it was. */
+  const without = (value: unknown): unknown => {
+    if (Array.isArray(value)) return value.map(without);
+    if (typeof value !== 'object' || value === null) return value;
+    const entries = Object.entries(value).map(([name, one]) => {
+      return [name, UNREAD.includes(name) && Array.isArray(one) ? [] : without(one)] as const;
+    });
+    return Object.fromEntries(entries);
+  };
+
+  test('their arrays are empty, all else is as it was', () => {
+    fc.assert(
+      fc.property(anything, (value) => {
+        const text = JSON.stringify(value);
+        assert.deepEqual(JSON.parse(omitting(text, UNREAD)), without(JSON.parse(text)));
+      }),
+    );
+  });
+
+  test('whatever the text: what is no JSON stays none', () => {
+    const broken = anything.chain((value) => {
+      const text = JSON.stringify(value);
+      return fc.nat({ max: text.length }).map((end) => text.slice(0, end));
+    });
+    fc.assert(fc.property(fc.oneof(fc.string(), broken), (text) => typed(() => decodeEvent(text, UNREAD))));
+  });
+
+  test('of a Node and a Pod nothing is missing that is read', () => {
+    for (const [kind, raw] of [
+      [nodes, nodeObject({ index: 1 })],
+      [pods, podObject(1, 3)],
+    ] as const) {
+      const line = JSON.stringify({ type: 'ADDED', object: raw });
+      const { object } = decodeEvent(line, kind.resource.unread);
+      assert.ok(JSON.stringify(object).length < line.length / 4);
+      assert.deepEqual(kind.project(object, new Interner()), kind.project(raw, new Interner()));
+    }
   });
 });
 

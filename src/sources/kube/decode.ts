@@ -1,4 +1,5 @@
 import { DecodeError } from './errors.ts';
+import { omitting } from './omit.ts';
 import { type Raw, record, text } from './raw.ts';
 
 /** One line of a watch (apimachinery `metav1.WatchEvent`). */
@@ -16,9 +17,9 @@ export interface Page {
 
 const TYPES: ReadonlySet<unknown> = new Set(['ADDED', 'MODIFIED', 'DELETED', 'BOOKMARK', 'ERROR']);
 
-/** Reads one line of a watch. Throws `DecodeError`, nothing else. */
-export function decodeEvent(line: string): WatchEvent {
-  const event = record(parse(line));
+/** Reads one line of a watch, without the fields `unread`. Throws `DecodeError`, nothing else. */
+export function decodeEvent(line: string, unread: readonly string[] = []): WatchEvent {
+  const event = record(parse(omitting(line, unread)));
   if (!TYPES.has(event.type)) throw new DecodeError(`a watch event has the type ${excerpt(event.type)}`);
   if (typeof event.object !== 'object' || event.object === null) {
     throw new DecodeError(`a watch event ${excerpt(event.type)} has no object`);

@@ -70,7 +70,7 @@ export async function watchList(list: InitialList): Promise<string | undefined> 
 
 /** The version of the bookmark that ends the initial events, once it comes. */
 function initialEvent(list: InitialList, line: string): string | undefined {
-  const { type, object } = decodeEvent(line);
+  const { type, object } = decodeEvent(line, list.ref.unread);
   if (type === 'ERROR') {
     const error = statusError(500, object, undefined, { verb: 'watch', ref: list.ref });
     throw error.status === 500 ? new Refusal('kube-no-watch-list', error.message, { cause: error }) : error;

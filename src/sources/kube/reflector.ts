@@ -191,7 +191,7 @@ export class Reflector<S extends KubeSource> {
       // Still talking, only not ending: such a server does not know timeoutSeconds, and watching on anew is all it takes.
       request.abort(silent > this.#timing.grace ? new StallError(silent) : REOPEN);
     });
-    const splitter = new LineSplitter((line) => this.#event(decodeEvent(line)));
+    const splitter = new LineSplitter((line) => this.#event(decodeEvent(line, kind.resource.unread)));
     const query = {
       resourceVersion: version,
       allowWatchBookmarks: true,

@@ -6,6 +6,8 @@ export interface Resource {
   readonly group: string;
   readonly version: string;
   readonly resource: string;
+  /** Fields with long arrays that nobody here reads: lists and watches do without them. */
+  readonly unread?: readonly string[];
 }
 
 /** One object, or a whole collection when `name` is absent. */
@@ -15,8 +17,13 @@ export interface ObjectRef extends Resource {
   readonly subresource?: string;
 }
 
-export const NODES: Resource = { group: '', version: 'v1', resource: 'nodes' };
-export const PODS: Resource = { group: '', version: 'v1', resource: 'pods' };
+export const NODES: Resource = {
+  group: '',
+  version: 'v1',
+  resource: 'nodes',
+  unread: ['managedFields', 'images'],
+};
+export const PODS: Resource = { group: '', version: 'v1', resource: 'pods', unread: ['managedFields'] };
 export const NAMESPACES: Resource = { group: '', version: 'v1', resource: 'namespaces' };
 export const NETWORK_POLICIES: Resource = {
   group: 'networking.k8s.io',
