@@ -1,5 +1,4 @@
 import pino, { type Logger } from 'pino';
-import type { LogLine } from './loop-log.ts';
 
 export type Log = Logger;
 
@@ -17,22 +16,4 @@ export function createLog(level: string, node: string): Log {
     },
     pino.destination({ fd: 1, sync: true }),
   );
-}
-
-/**
- * Writes lines at the end of the turn of the event loop: what happens many times a change must not stand between it and the kernel. What is
- * left when the process exits is written then.
- */
-export function atEndOfTurn(log: Log): LogLine {
-  let lines: Parameters<LogLine>[] = [];
-  const flush = () => {
-    const written = lines;
-    lines = [];
-    for (const [level, message, fields] of written) log[level](fields, message);
-  };
-  process.once('exit', flush);
-  return (...line) => {
-    if (lines.length === 0) setImmediate(flush);
-    lines.push(line);
-  };
 }

@@ -1,6 +1,7 @@
 import type { Status } from '../model/api.ts';
 import type { Clock } from '../model/clock.ts';
-import { atEndOfTurn, type Log } from './log.ts';
+import { afterwards } from './afterwards.ts';
+import type { Log } from './log.ts';
 import type { LoopHooks } from './loop.ts';
 import type { AgentMetrics } from './metrics/agent.ts';
 import type { Recheck } from './recheck.ts';
@@ -8,7 +9,8 @@ import type { Recheck } from './recheck.ts';
 /** Connects the loop with log, metrics, and the judging of connections that policies may deny now. */
 export function loopHooks(log: Log, metrics: AgentMetrics, recheck: Recheck): LoopHooks {
   return {
-    log: atEndOfTurn(log),
+    later: afterwards,
+    log: (level, message, fields) => log[level](fields, message),
     decided(target, decisions, milliseconds) {
       recheck.decided(target, decisions);
       let failures = 0;

@@ -15,6 +15,8 @@ export interface LoopHooks extends ReconcileHooks {
   /** One plan was made: for how many changes of the World, how many units, how many rows came out different. */
   planned?(milliseconds: number, size: { changes: number; units: number; rows: number }): void;
   readonly log?: LogLine;
+  /** Puts off what these hooks are told, and the log; at once by default. Keeps the order. */
+  later?(work: () => void): void;
 }
 
 export interface LoopOptions {
@@ -236,7 +238,8 @@ export class Loop {
     this.#reconciler.want(rows, since);
     this.#reconciler.gate((target) => this.#engine.holdsDeletes(target));
     if (units > 0) this.#tellProblems();
-    hooks?.planned?.(clock.monotonic() - began, { changes: changes.length, units, rows: rows.length });
+    const took = clock.monotonic() - began;
+    this.#later(() => hooks?.planned?.(took, { changes: changes.length, units, rows: rows.length }));
   }
 
   /** Whatever kept a source away, the API server for one, kept targets from being read and rows from being done, too. */
@@ -249,9 +252,12 @@ export class Loop {
   }
 
   #tellProblems(): void {
+    const before = this.#problems;
     const problems = this.#engine.problems();
-    if (this.#options.hooks?.log) logProblems(this.#options.hooks.log, this.#problems, problems);
+    if (before.length + problems.length === 0) return;
     this.#problems = problems;
+    const log = this.#options.hooks?.log;
+    if (log) this.#later(() => logProblems(log, before, problems));
   }
 
   #sources(): SourceStatus[] {
@@ -266,22 +272,33 @@ export class Loop {
     const { hooks = {} } = this.#options;
     const { log } = hooks;
     return {
-      ...(hooks.observed ? { observed: (target, ms) => hooks.observed?.(target, ms) } : {}),
+      observed: (target, ms) => this.#later(() => hooks.observed?.(target, ms)),
       decided: (target, decisions, ms) => {
-        for (const { action, error } of decisions) if (action === 'remove' && !error) this.#removed++;
-        if (log) logDecisions(log, target, decisions);
-        hooks.decided?.(target, decisions, ms);
+        if (this.#cleaning)
+          for (const { action, error } of decisions) if (action === 'remove' && !error) this.#removed++;
+        this.#later(() => {
+          if (log) logDecisions(log, target, decisions);
+          hooks.decided?.(target, decisions, ms);
+        });
       },
-      torn: (target, error, rows) => {
-        if (log) logTorn(log, target, error, rows);
-        hooks.torn?.(target, error, rows);
-      },
-      drifted: (record) => {
-        if (log) logDrift(log, record);
-        hooks.drifted?.(record);
-      },
+      torn: (target, error, rows) =>
+        this.#later(() => {
+          if (log) logTorn(log, target, error, rows);
+          hooks.torn?.(target, error, rows);
+        }),
+      drifted: (record) =>
+        this.#later(() => {
+          if (log) logDrift(log, record);
+          hooks.drifted?.(record);
+        }),
       changed: () => this.#changed(),
     };
+  }
+
+  #later(work: () => void): void {
+    const { later } = this.#options.hooks ?? {};
+    if (later) later(work);
+    else work();
   }
 
   #changed(): void {

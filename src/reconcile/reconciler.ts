@@ -212,7 +212,8 @@ export class Reconciler {
     const now = this.#clock.monotonic();
     let at = Number.POSITIVE_INFINITY;
     for (const keeper of this.#keepers.values()) at = Math.min(at, keeper.wakeAt(now));
-    if (this.#timer?.at === at || this.#closed) return;
+    // One that fires too early costs less than setting another at each step.
+    if (this.#closed || (this.#timer && this.#timer.at <= at && at !== Number.POSITIVE_INFINITY)) return;
     this.#timer?.cancel();
     this.#timer = undefined;
     if (at === Number.POSITIVE_INFINITY) return;
