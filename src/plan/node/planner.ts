@@ -10,7 +10,7 @@ import { nodeIndex, noteNode } from '../nodes/node-index.ts';
 import { touchesPodLinks } from '../nodes/pod-links.ts';
 import { podPlugin } from '../nodes/pod-network.ts';
 import { nothing, type Planner, type UnitPlan } from '../planner.ts';
-import { factsRow } from '../transports/facts.ts';
+import { factsRows } from '../transports/facts.ts';
 import { podMtu } from '../transports/mtu.ts';
 import { enabledTransports } from '../transports/registry.ts';
 import { type Self, sameNode, selfOf, touchesUnderlay } from '../transports/underlay.ts';
@@ -52,7 +52,7 @@ export const nodePlanner: Planner<Unit> = {
     const self = selfOf(world);
     if (!self) return nothing;
     if (!self.config.router.enabled) return unit === 'duties' ? planBeside(self, world) : nothing;
-    if (unit === 'facts') return { rows: [factsRow(self, nodeIndex(world))] };
+    if (unit === 'facts') return { rows: factsRows(self, nodeIndex(world)) };
     return hasUnderlay(self) ? planDuties(self, world) : nothing;
   },
 };

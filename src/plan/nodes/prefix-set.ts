@@ -1,5 +1,6 @@
 import type { Family } from '../../model/net/ip.ts';
 import { prefixKey, prefixOf } from './prefix.ts';
+import { SortedList } from './sorted-list.ts';
 
 interface Entry {
   readonly prefix: string;
@@ -18,22 +19,20 @@ interface Entry {
 export class PrefixSet {
   readonly #entries = new Map<string, Entry>();
   readonly #byKey = new Map<string, Entry>();
-  #sorted: Entry[] = [];
-  /** How many prefixes there are of each length; IPv6 lengths count from 1000. */
-  readonly #lengths = new Map<number, number>();
+  readonly #sorted = new SortedList<Entry>();
+  /** How many prefixes there are of each length. */
+  readonly #lengths: Readonly<Record<Family, Map<number, number>>> = { ipv4: new Map(), ipv6: new Map() };
+  #sortedLengths: Readonly<Record<Family, readonly number[]>> | undefined;
 
   add(prefix: string, value: string): void {
     const entry = this.#enter(prefix, value);
-    if (entry) this.#sorted.splice(lowerBound(this.#sorted, entry.key), 0, entry);
+    if (entry) this.#sorted.add(entry);
   }
 
   /** Many at once: one sort instead of many insertions. */
   addAll(entries: Iterable<readonly [prefix: string, value: string]>): void {
-    for (const [prefix, value] of entries) {
-      const entry = this.#enter(prefix, value);
-      if (entry) this.#sorted.push(entry);
-    }
-    this.#sorted.sort(byKey);
+    const fresh = Array.from(entries, ([prefix, value]) => this.#enter(prefix, value));
+    this.#sorted.addAll(fresh.filter((entry) => entry !== undefined));
   }
 
   remove(prefix: string, value: string): void {
@@ -43,11 +42,8 @@ export class PrefixSet {
     if (entry.values.length > 0) return;
     this.#entries.delete(prefix);
     this.#byKey.delete(entry.key);
-    this.#sorted.splice(lowerBound(this.#sorted, entry.key), 1);
-    const length = mark(prefix);
-    const left = (this.#lengths.get(length) ?? 1) - 1;
-    if (left > 0) this.#lengths.set(length, left);
-    else this.#lengths.delete(length);
+    this.#sorted.remove(entry.key);
+    this.#count(prefix, -1);
   }
 
   /** Each once. */
@@ -58,11 +54,9 @@ export class PrefixSet {
   /** Every prefix present that contains `prefix`, itself not included. */
   covering(prefix: string): readonly string[] {
     const wanted = prefixOf(prefix);
-    const base = wanted.family === 'ipv6' ? V6 : 0;
     const found: string[] = [];
-    for (const marked of this.#lengths.keys()) {
-      const length = marked - base;
-      if (length < 0 || length >= wanted.length) continue;
+    for (const length of this.lengths(wanted.family)) {
+      if (length >= wanted.length) break;
       const wider = this.#byKey.get(prefixKey(wanted, length));
       if (wider) found.push(wider.prefix);
     }
@@ -72,14 +66,9 @@ export class PrefixSet {
   /** Every prefix present that lies inside `prefix`, itself included. */
   inside(prefix: string): readonly string[] {
     const wanted = prefixOf(prefix);
-    const end = endOf(prefix);
-    const found: string[] = [];
-    for (let at = lowerBound(this.#sorted, prefixKey(wanted)); at < this.#sorted.length; at++) {
-      const candidate = this.#sorted[at];
-      if (!candidate || candidate.key > end) break;
-      found.push(candidate.prefix);
-    }
-    return found;
+    const longest = this.lengths(wanted.family).at(-1) ?? -1;
+    if (longest < wanted.length) return NONE;
+    return this.#sorted.between(prefixKey(wanted), endOf(prefix)).map((entry) => entry.prefix);
   }
 
   overlapping(prefix: string): readonly string[] {
@@ -88,21 +77,23 @@ export class PrefixSet {
     return covering.length === 0 ? inside : [...covering, ...inside];
   }
 
-  /** Prefix lengths in use, shortest first. */
+  /** Prefix lengths in use, shortest first: the same list as long as they are the same. */
   lengths(family: Family): readonly number[] {
-    const base = family === 'ipv6' ? V6 : 0;
-    return [...this.#lengths.keys()]
-      .map((marked) => marked - base)
-      .filter((length) => length >= 0 && length <= 128)
-      .sort((a, b) => a - b);
+    this.#sortedLengths ??= {
+      ipv4: [...this.#lengths.ipv4.keys()].sort((a, b) => a - b),
+      ipv6: [...this.#lengths.ipv6.keys()].sort((a, b) => a - b),
+    };
+    return this.#sortedLengths[family];
   }
 
   /** Whether a prefix that is present has one value, and no other overlaps it. What nearly all are, found without a list. */
   alone(prefix: string): boolean {
     const entry = this.#entries.get(prefix);
     if (entry?.values.length !== 1) return false;
-    const next = this.#sorted[lowerBound(this.#sorted, entry.key) + 1];
-    return !(next && next.key <= endOf(prefix)) && this.covering(prefix).length === 0;
+    const { family } = prefixOf(prefix);
+    // Of one length, different ones never overlap.
+    if (this.lengths(family).length === 1) return true;
+    return this.inside(prefix).length === 1 && this.covering(prefix).length === 0;
   }
 
   /** Returns the entry when the prefix is new. */
@@ -115,34 +106,22 @@ export class PrefixSet {
     const entry = { prefix, key: prefixKey(prefixOf(prefix)), values: [value] };
     this.#entries.set(prefix, entry);
     this.#byKey.set(entry.key, entry);
-    const length = mark(prefix);
-    this.#lengths.set(length, (this.#lengths.get(length) ?? 0) + 1);
+    this.#count(prefix, 1);
     return entry;
+  }
+
+  #count(prefix: string, by: 1 | -1): void {
+    const { family, length } = prefixOf(prefix);
+    const counts = this.#lengths[family];
+    const before = counts.get(length) ?? 0;
+    if (before + by > 0) counts.set(length, before + by);
+    else counts.delete(length);
+    if (before === 0 || before + by === 0) this.#sortedLengths = undefined;
   }
 }
 
 const NONE: readonly string[] = [];
-const V6 = 1000;
-
-function mark(prefix: string): number {
-  const { family, length } = prefixOf(prefix);
-  return family === 'ipv6' ? length + V6 : length;
-}
-
 /** No key within the prefix is greater: it is its last address and then the longest length. */
 function endOf(prefix: string): string {
-  return `${prefixOf(prefix).last}\u{ffff}`;
+  return `${prefixOf(prefix).last}\xff`;
 }
-
-function lowerBound(sorted: readonly Entry[], key: string): number {
-  let low = 0;
-  let high = sorted.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((sorted[middle]?.key ?? '') < key) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
-
-const byKey = (a: Entry, b: Entry): number => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0);

@@ -7,7 +7,7 @@ export interface Prefix {
   readonly address: Ip;
   readonly family: Family;
   readonly length: number;
-  /** Family and first address, two bytes a character: text order is address order. Not for people. */
+  /** Family and first address, a byte a character: text order is address order. Not for people. */
   readonly first: string;
   readonly last: string;
 }
@@ -27,7 +27,7 @@ export function prefixOf(text: string): Prefix {
     family,
     length,
     first: packed(bytes, length, 0),
-    last: packed(bytes, length, 0xffff),
+    last: packed(bytes, length, 0xff),
   };
   if (READ.size >= MOST) READ.clear();
   READ.set(text, prefix);
@@ -56,13 +56,15 @@ export function prefixKey(prefix: Prefix, length: number = prefix.length): strin
 const READ = new Map<string, Prefix>();
 const MOST = 4_096;
 
-/** The family's mark, then the address with all bits from `length` on replaced by those of `fill` (0 or 0xffff). */
+/** The family's mark, then the address with all bits from `length` on replaced by those of `fill` (0 or 0xff). */
 function packed(bytes: Uint8Array, length: number, fill: number): string {
-  let text = bytes.length === 4 ? '4' : '6';
-  for (let i = 0; i < bytes.length; i += 2) {
-    const group = ((bytes[i] ?? 0) << 8) | (bytes[i + 1] ?? 0);
-    const low = 0xffff >> Math.min(16, Math.max(0, length - 8 * i));
-    text += String.fromCharCode((group & ~low & 0xffff) | (fill & low));
+  const codes = [bytes.length === 4 ? IPV4 : IPV6];
+  for (let i = 0; i < bytes.length; i++) {
+    const low = 0xff >> Math.min(8, Math.max(0, length - 8 * i));
+    codes.push(((bytes[i] ?? 0) & ~low) | (fill & low));
   }
-  return text;
+  return String.fromCharCode(...codes);
 }
+
+/** The digits 4 and 6. */
+const [IPV4, IPV6] = [0x34, 0x36];

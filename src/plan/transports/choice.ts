@@ -1,8 +1,8 @@
 import type { TransportName } from '../../model/cluster/config.ts';
-import type { Node, NodeFacts } from '../../model/cluster/node.ts';
+import type { Node } from '../../model/cluster/node.ts';
 import { enabledTransports, TRANSPORTS, transportOf } from './registry.ts';
 import type { Carrier, Transport } from './transport.ts';
-import type { Self } from './underlay.ts';
+import type { Said, Self } from './underlay.ts';
 
 /** How this node sends to one other node, and why. */
 export interface Pair {
@@ -22,6 +22,14 @@ export interface Pair {
  * we send by a carrier only after the API server has our word that we use it and the peer's word that it accepts it.
  */
 export function choosePair(self: Self, peer: Node): Pair {
+  if (LAST?.self !== self || LAST.peer !== peer) LAST = { self, peer, pair: choose(self, peer) };
+  return LAST.pair;
+}
+
+/** A change of one Node asks twice, for its rows and for what is in use. Neither object ever changes. */
+let LAST: { readonly self: Self; readonly peer: Node; readonly pair: Pair } | undefined;
+
+function choose(self: Self, peer: Node): Pair {
   const wish = wished(self, peer);
   if ('refused' in wish) {
     return {
@@ -86,13 +94,13 @@ export function notReady(carrier: Carrier, self: Self, peer: Node): string | und
   if (peer.facts && !peer.facts.accepts.includes(carrier))
     return `${peer.name} does not accept ${carrier} yet`;
   if (transportOf(carrier)?.receivesAlways) return undefined;
-  if (peer.facts && self.facts && !announced(self.facts, carrier))
+  if (peer.facts && self.says && !announced(self.says, carrier))
     return `this node has not yet announced that it sends by ${carrier}`;
   return undefined;
 }
 
 /** What we have said that we leave may be withdrawn already, although we have not yet seen it. */
-const announced = (own: NodeFacts, carrier: Carrier): boolean =>
+const announced = (own: Said, carrier: Carrier): boolean =>
   own.uses.includes(carrier) && !own.leaves?.includes(carrier);
 
 /** What to stay on until the wanted carrier is ready: something the peer still receives by and we have announced. */
@@ -101,7 +109,7 @@ function heldCarrier(wanted: Carrier, self: Self, peer: Node): Carrier | undefin
     const choice = transport.choose(self, peer);
     return 'carrier' in choice ? [choice.carrier] : [];
   });
-  const candidates = [...[...(self.facts?.uses ?? [])].sort(), ...own].filter((carrier) => {
+  const candidates = [...[...(self.says?.uses ?? [])].sort(), ...own].filter((carrier) => {
     if (carrier === wanted || !peer.facts?.accepts.includes(carrier)) return false;
     const transport = transportOf(carrier);
     return transport !== undefined && transport.refuses(carrier, self, peer) === undefined;

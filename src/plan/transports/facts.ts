@@ -12,8 +12,8 @@ import { type Self, underlayMtu } from './underlay.ts';
  * what we wrote we must not take it for granted that we still may use it.
  */
 function nodeFacts(self: Self, { accepts, uses }: Provision): NodeFacts {
-  const known = self.facts?.leaves ?? [];
-  const leaves = (self.facts?.uses ?? []).filter((c) => !uses.includes(c) && !known.includes(c));
+  const known = self.says?.leaves ?? [];
+  const leaves = (self.says?.uses ?? []).filter((c) => !uses.includes(c) && !known.includes(c));
   return {
     version: 1,
     accepts,
@@ -36,12 +36,24 @@ export function factsText(facts: NodeFacts): string {
  * `uses` it also waits for every route and nexthop, because one that failed to move still goes the old way: a route by id goes where its
  * nexthop leads.
  */
-export function factsRow(self: Self, index: NodeIndex): Row {
+export function factsRows(self: Self, index: NodeIndex): readonly Row[] {
   const plan = provision(self, index);
+  const takesBack = self.says?.uses.some((carrier) => !plan.uses.includes(carrier)) ?? false;
+  if (takesBack) return [factsRow(self, plan, paths(self, index))];
+  const known = LAST.get(plan);
+  if (known?.self === self) return known.rows;
+  const rows = [factsRow(self, plan, [])];
+  LAST.set(plan, { self, rows });
+  return rows;
+}
+
+/** What is said only follows from what is provided: the same list as long as that is the same. */
+const LAST = new WeakMap<Provision, { readonly self: Self; readonly rows: readonly Row[] }>();
+
+function factsRow(self: Self, plan: Provision, paths: readonly RowRef[]): Row {
   const needs: RowRef[] = [];
   for (const carrier of plan.accepts) needs.push(...(plan.devices.get(carrier)?.ready ?? []));
-  const takesBack = self.facts?.uses.some((carrier) => !plan.uses.includes(carrier)) ?? false;
-  if (takesBack) needs.push(...paths(self, index));
+  needs.push(...paths);
   return {
     target: 'node-status',
     key: annotationKey(FACTS_ANNOTATION),

@@ -39,7 +39,7 @@ export function planPeer(self: Self, index: NodeIndex, peer: Node): UnitPlan {
  * keeps what it stands on until we have taken the old carrier back, which waits for all routes.
  */
 function standby(pair: Pair, self: Self, peer: Node, prefixes: readonly Cidr[]): Row[] {
-  const carriers = new Set([...[...(self.facts?.uses ?? [])].sort(), pair.wanted ?? '']);
+  const carriers = new Set([...[...(self.says?.uses ?? [])].sort(), pair.wanted ?? '']);
   carriers.delete(pair.carrier ?? '');
   // First what carries to this peer: we use some carriers towards others only, and a nexthop can lead by one.
   const carries = (carrier: Carrier) => Number(notReady(carrier, self, peer) === undefined);

@@ -1,4 +1,5 @@
 import type { Node } from '../../model/cluster/node.ts';
+import { equal } from '../../model/equal.ts';
 import type { Problem } from '../../model/problem.ts';
 import type { World, WorldChange } from '../../model/world.ts';
 import { cidrConflict, identityConflict } from '../nodes/claims.ts';
@@ -6,6 +7,7 @@ import { type NodeIndex, nodeIndex, noteNode } from '../nodes/node-index.ts';
 import { touchesPodLinks } from '../nodes/pod-links.ts';
 import { nothing, type Planner, type UnitPlan } from '../planner.ts';
 import { mtuProblems } from './mtu.ts';
+import { carriersInUse } from './pairs.ts';
 import { planPeer } from './peer-plan.ts';
 import { provision } from './provision.ts';
 import { TRANSPORTS, unbuilt } from './registry.ts';
@@ -55,7 +57,8 @@ function* affectedByNode(
   change: Extract<WorldChange, { source: 'nodes' }>,
 ): Iterable<Unit> {
   const index = noteNode(change, world);
-  if (name === world.config.objects.get('config')?.nodeName && !sameSender(before, after)) {
+  const own = name === world.config.objects.get('config')?.nodeName;
+  if (own && !sameSender(before, after) && !onlyConfirms(before, after, world, index)) {
     // What is gone already still has rows.
     yield `node/${name}`;
     yield* everything(world);
@@ -69,15 +72,46 @@ function* affectedByNode(
   }
 }
 
-function planSelf(self: Self, index: NodeIndex): UnitPlan {
-  const problems: Problem[] = [...self.problems, ...mtuProblems(self)];
-  const setting = unbuilt(self.config);
-  if (setting) problems.push(setting);
-  const node = index.get(self.name);
-  if (node) problems.push(...ownConflicts(index, node));
-  const plan = provision(self, index);
-  return { rows: plan.rows, problems: [...problems, ...plan.problems] };
+/**
+ * Whether our first word leaves every way as it is, which is what it mostly does: all that we send goes by the one carrier that it names, and nobody says
+ * that he does not accept that.
+ */
+function onlyConfirms(
+  before: Node | undefined,
+  after: Node | undefined,
+  world: World,
+  index: NodeIndex,
+): boolean {
+  if (!before || before.facts || !after?.facts || !sameSender({ ...before, facts: after.facts }, after))
+    return false;
+  const { uses, leaves = [] } = after.facts;
+  const [carrier] = uses;
+  if (carrier === undefined || uses.length > 1 || leaves.length > 0) return false;
+  const self = selfOf(world);
+  if (!self || !equal(carriersInUse(self, index), uses)) return false;
+  for (const { facts } of index.nodes()) if (facts && !facts.accepts.includes(carrier)) return false;
+  return true;
 }
+
+function planSelf(self: Self, index: NodeIndex): UnitPlan {
+  const node = index.get(self.name);
+  const plan = provision(self, index);
+  const problems = [...standingProblems(self), ...(node ? ownConflicts(index, node) : []), ...plan.problems];
+  return { rows: plan.rows, problems };
+}
+
+/** Those that no other Node has a part in. */
+function standingProblems(self: Self): readonly Problem[] {
+  let problems = STANDING.get(self);
+  if (!problems) {
+    const setting = unbuilt(self.config);
+    problems = [...self.problems, ...mtuProblems(self), ...(setting ? [setting] : [])];
+    STANDING.set(self, problems);
+  }
+  return problems;
+}
+
+const STANDING = new WeakMap<Self, readonly Problem[]>();
 
 function ownConflicts(index: NodeIndex, node: Node): Problem[] {
   const found = [

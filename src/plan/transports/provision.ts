@@ -1,3 +1,4 @@
+import type { Node } from '../../model/cluster/node.ts';
 import { equal } from '../../model/equal.ts';
 import type { Problem } from '../../model/problem.ts';
 import type { Row } from '../../model/rows/row.ts';
@@ -29,10 +30,11 @@ export interface Provision {
 export function provision(self: Self, index: NodeIndex): Provision {
   const inUse = carriersInUse(self, index);
   const asked = index.usedByOthers(self.name);
-  const carriers = [inUse, asked];
+  const promised = promisedBy(index.get(self.name));
+  const carriers = [inUse, asked, promised];
   const last = LAST.get(self);
   if (last && equal(last.carriers, carriers)) return last.provision;
-  const fresh = provide(self, inUse, asked);
+  const fresh = provide(self, inUse, asked, promised);
   LAST.set(self, { carriers, provision: fresh });
   return fresh;
 }
@@ -40,11 +42,20 @@ export function provision(self: Self, index: NodeIndex): Provision {
 /** The last answer: Nodes come and go, and hardly ever change what is sent by. */
 const LAST = new WeakMap<Self, { readonly carriers: unknown; readonly provision: Provision }>();
 
-function provide(self: Self, inUse: readonly Carrier[], asked: readonly string[]): Provision {
+/** What the others may have read from us: what the API server has, and what we wrote and have not seen come back. */
+function promisedBy(own: Node | undefined): readonly string[] {
+  return [...(own?.facts?.accepts ?? []), ...(own?.facts?.uses ?? []), ...(own?.unseen ?? [])].sort();
+}
+
+function provide(
+  self: Self,
+  inUse: readonly Carrier[],
+  asked: readonly string[],
+  promised: readonly string[],
+): Provision {
   const enabled = enabledTransports(self.config).flatMap((transport) => transport.enabled(self));
   const always = TRANSPORTS.filter((transport) => transport.receivesAlways).flatMap((t) => t.enabled(self));
   const meant = new Set([...always, ...enabled, ...inUse, ...asked]);
-  const promised = [...(self.facts?.accepts ?? []), ...(self.facts?.uses ?? []), ...self.unseen].sort();
   const devices = new Map<Carrier, Device>();
   const accepts: Carrier[] = [];
   const problems: Problem[] = [];

@@ -1,6 +1,6 @@
 import type { Config } from '../../model/cluster/config.ts';
 import type { HostLink, KernelFacts } from '../../model/cluster/host.ts';
-import type { Node, NodeFacts } from '../../model/cluster/node.ts';
+import type { Node } from '../../model/cluster/node.ts';
 import { equal } from '../../model/equal.ts';
 import { type Cidr, networkOf, splitPrefix } from '../../model/net/cidr.ts';
 import { FAMILIES, type Family, familyOf, type Ip } from '../../model/net/ip.ts';
@@ -20,16 +20,20 @@ export interface Underlay {
   readonly mtu: number;
 }
 
+/** What ways depend on of what a node tells the others. */
+export interface Said {
+  readonly uses: readonly string[];
+  readonly leaves?: readonly string[] | undefined;
+}
+
 /** All that planning for this machine depends on besides the other Nodes. The same object as long as it says the same. */
 export interface Self {
   readonly name: string;
   readonly created: string;
   readonly addresses: readonly Ip[];
   readonly podCidrs: readonly Cidr[];
-  /** What the API server has of our own facts: what the others may have read. */
-  readonly facts: NodeFacts | undefined;
-  /** Carriers of later facts that we wrote and have not seen come back. */
-  readonly unseen: readonly string[];
+  /** What the API server has of what we said that we send by: what the others may have read. Absent while we have said nothing. */
+  readonly says: Said | undefined;
   readonly config: Config;
   readonly missing: KernelFacts['missing'];
   readonly network: PodNetwork;
@@ -88,15 +92,20 @@ export function sameNode(a: Node | undefined, b: Node | undefined): boolean {
   );
 }
 
-/** The parts of this node's own Node that its way to others depends on: of what it told them, only by what it says that it sends. */
+/**
+ * The parts of this node's own Node that its way to others depends on: of what it told them, only by what it says that it sends, and nothing of what
+ * they may have read that we have not seen come back.
+ */
 export function sameSender(a: Node | undefined, b: Node | undefined): boolean {
-  if (!a?.facts || !b?.facts) return sameNode(a, b);
   return (
-    equal(a.facts.uses, b.facts.uses) &&
-    equal(a.facts.leaves, b.facts.leaves) &&
-    sameNode({ ...a, facts: undefined }, { ...b, facts: undefined })
+    equal(a?.facts?.uses, b?.facts?.uses) &&
+    equal(a?.facts?.leaves, b?.facts?.leaves) &&
+    sameNode(silent(a), silent(b))
   );
 }
+
+const silent = (node: Node | undefined): Node | undefined =>
+  node && { ...node, facts: undefined, unseen: [] };
 
 /** Families in which this machine can send to other nodes, the preferred one first. */
 export function underlayFamilies(self: Self): Family[] {
@@ -141,8 +150,7 @@ function describeSelf(config: Config, node: Node, kernel: KernelFacts | undefine
     created: node.created,
     addresses: node.addresses,
     podCidrs: node.podCidrs,
-    facts: node.facts,
-    unseen: node.unseen ?? [],
+    says: node.facts && { uses: node.facts.uses, leaves: node.facts.leaves },
     config,
     missing,
     network: podNetwork(config, world.cni.objects.values()),
