@@ -26,22 +26,30 @@ export async function applyBatch<Body>(
   const outcomes = new Array<Outcome>(batch.length).fill(OK);
   for (let from = 0; from < batch.length; from += SLICE) {
     if (from > 0) await new Promise((resolve) => setImmediate(resolve));
-    await applySlice(nl, batch, from, Math.min(from + SLICE, batch.length), plan, outcomes);
+    const { messages, rows } = encodeSlice(batch, from, plan, outcomes);
+    const answers = await nl.transact(messages);
+    for (const [m, answer] of answers.entries()) {
+      if (!answer.ok) refuse(outcomes, batch, rows[m], answer.error, plan);
+    }
   }
   return outcomes;
 }
 
-async function applySlice<Body>(
-  nl: NetlinkTransport,
+interface Slice {
+  readonly messages: readonly Uint8Array[];
+  /** Of each message, which row it is for. */
+  readonly rows: readonly number[];
+}
+
+function encodeSlice<Body>(
   batch: readonly Change<Body>[],
   from: number,
-  to: number,
   plan: BatchPlan<Body>,
   outcomes: Outcome[],
-): Promise<void> {
+): Slice {
   const messages: Uint8Array[] = [];
   const rows: number[] = [];
-  for (let i = from; i < to; i++) {
+  for (let i = from; i < Math.min(from + SLICE, batch.length); i++) {
     const change = batch[i];
     if (change === undefined) continue;
     try {
@@ -54,14 +62,19 @@ async function applySlice<Body>(
       if (change.wanted !== undefined || !plan.gone.includes(error.code)) outcomes[i] = { ok: false, error };
     }
   }
-  const answers = await nl.transact(messages);
-  answers.forEach((answer, m) => {
-    const row = rows[m];
-    const change = row === undefined ? undefined : batch[row];
-    if (answer.ok || row === undefined || change === undefined || outcomes[row]?.ok !== true) return;
-    const error = answer.error;
-    if (!(error instanceof NetlinkError)) outcomes[row] = answer;
-    else if (change.wanted === undefined && plan.gone.includes(error.code)) return;
-    else outcomes[row] = { ok: false, error: new NetlinkError(error.errno, error.words, plan.title(change)) };
-  });
+  return { messages, rows };
+}
+
+function refuse<Body>(
+  outcomes: Outcome[],
+  batch: readonly Change<Body>[],
+  row: number | undefined,
+  error: Error,
+  plan: BatchPlan<Body>,
+): void {
+  const change = row === undefined ? undefined : batch[row];
+  if (row === undefined || change === undefined || outcomes[row]?.ok !== true) return;
+  if (!(error instanceof NetlinkError)) outcomes[row] = { ok: false, error };
+  else if (change.wanted !== undefined || !plan.gone.includes(error.code))
+    outcomes[row] = { ok: false, error: new NetlinkError(error.errno, error.words, plan.title(change)) };
 }

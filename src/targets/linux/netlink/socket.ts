@@ -175,7 +175,9 @@ class NetlinkSocket implements NetlinkTransport {
     this.#addon.send(this.#changes, data, 0, data.length, 0);
     if (changes) kernelChanged();
     let answered = false;
-    for (;;) {
+    // Answers come in the order of the messages: behind that of the last one there is nothing more to look for.
+    let complete = false;
+    while (!complete) {
       const length = this.#receive(this.#changes, MSG_DONTWAIT);
       if (length < 0) break;
       eachMessage(this.#buffer, length, (reply) => {
@@ -183,6 +185,7 @@ class NetlinkSocket implements NetlinkTransport {
         if (index >= to - from) return; // the rest of an exchange that was given up
         if (reply.type === NLMSG_ERROR) {
           answered = true;
+          complete = !options.oneDatagram && from + index === to - 1;
           const error = errorOf(reply);
           if (error) outcomes[from + index] = { ok: false, error };
         } else if (reply.type !== NLMSG_NOOP) {

@@ -22,8 +22,9 @@ export class Incomplete {
   settled({ set, key }: NftElement): void {
     if (this.none) return;
     const missing = this.#missing.get(set);
-    missing?.delete(nftElementKey(set, key));
-    if (missing?.size === 0) this.#missing.delete(set);
+    if (!missing) return;
+    missing.delete(nftElementKey(set, key));
+    if (missing.size === 0) this.#missing.delete(set);
   }
 
   /** Forgets what is there, whoever put it there. */

@@ -106,11 +106,11 @@ export function bodyOf<S extends Schema>(reply: NetlinkMessage, table: Table<S>)
 
 /** A batch is one transaction; with `generation` (NFNL_BATCH_GENID) only if nobody changed anything since. */
 export function batchBegin(generation: number | undefined): Buffer {
-  return batchMark(NFNL_MSG_BATCH_BEGIN, generation);
+  return generation === undefined ? BEGIN : batchMark(NFNL_MSG_BATCH_BEGIN, generation);
 }
 
 export function batchEnd(): Buffer {
-  return batchMark(NFNL_MSG_BATCH_END, undefined);
+  return END;
 }
 
 function batchMark(type: number, generation: number | undefined): Buffer {
@@ -122,8 +122,17 @@ function batchMark(type: number, generation: number | undefined): Buffer {
   return encode(type, NLM_F_REQUEST, head, GENERATION, { id: generation });
 }
 
-export const newTable = (family: NftFamily) =>
+const BEGIN = batchMark(NFNL_MSG_BATCH_BEGIN, undefined);
+const END = batchMark(NFNL_MSG_BATCH_END, undefined);
+
+const makeTable = (family: NftFamily) =>
   message(family, NFT_MSG_NEWTABLE, NLM_F_CREATE, TABLE, { name: NFT_TABLE, flags: 0, userdata: MARKER });
+/** In every transaction. */
+const NEW_TABLE: Readonly<Record<NftFamily, Buffer>> = {
+  inet: makeTable('inet'),
+  bridge: makeTable('bridge'),
+};
+export const newTable = (family: NftFamily): Buffer => NEW_TABLE[family];
 export const deleteTable = (family: NftFamily) =>
   message(family, NFT_MSG_DELTABLE, 0, TABLE, { name: NFT_TABLE });
 export const getTable = (family: NftFamily) =>
