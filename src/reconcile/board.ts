@@ -1,8 +1,9 @@
 import type { Clock, Random } from '../model/clock.ts';
 import type { RowRef, TargetName } from '../model/rows/row.ts';
-import type { Action } from './delta.ts';
+import type { Action, Delta } from './delta.ts';
 import type { DriftKind } from './drift.ts';
-import type { Keeper } from './keeper.ts';
+import type { Queue } from './queue.ts';
+import type { Target } from './target.ts';
 
 /** What was done about one row, for the log and the metrics. */
 export interface Decision {
@@ -16,6 +17,17 @@ export interface Decision {
   readonly latency: number;
 }
 
+/** A target as it is kept, for those who look at it. */
+export interface Kept {
+  readonly name: TargetName;
+  readonly target: Target<unknown>;
+  readonly delta: Delta;
+  readonly queue: Queue;
+  /** Why nothing may be removed now. */
+  readonly hold: string | undefined;
+  whyRemoved(key: string): string;
+}
+
 /** What a keeper needs from the others. */
 export interface Board {
   readonly clock: Clock;
@@ -23,14 +35,14 @@ export interface Board {
   readonly sweepMs: number;
   isDone(row: RowRef): boolean;
   /** `keeper`'s row `key` is to be released when `need` is done. */
-  awaits(need: RowRef, keeper: Keeper, key: string): void;
+  awaits(need: RowRef, keeper: Kept, key: string): void;
   done(target: TargetName, key: string): void;
-  observed(keeper: Keeper, milliseconds: number): void;
+  observed(keeper: Kept, milliseconds: number): void;
   drifted(target: TargetName, key: string, kind: DriftKind): void;
-  decided(keeper: Keeper, decisions: readonly Decision[], milliseconds: number): void;
+  decided(keeper: Kept, decisions: readonly Decision[], milliseconds: number): void;
   /** A call ended with nobody knowing how much was done. */
-  torn(keeper: Keeper, error: unknown, rows: number): void;
+  torn(keeper: Kept, error: unknown, rows: number): void;
   /** Rows of this keeper were changed or removed, and what stands on them may have gone with them. */
-  shook(keeper: Keeper): void;
+  shook(keeper: Kept): void;
   step(): void;
 }

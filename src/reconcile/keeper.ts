@@ -2,7 +2,7 @@ import type { TargetStatus } from '../model/api.ts';
 import { describe, FairleadError } from '../model/errors.ts';
 import type { RowRef, TargetName } from '../model/rows/row.ts';
 import { backoff, jittered } from './backoff.ts';
-import type { Board, Decision } from './board.ts';
+import type { Board, Decision, Kept } from './board.ts';
 import { type Action, Delta, type WantedRow } from './delta.ts';
 import { classify } from './drift.ts';
 import { Queue } from './queue.ts';
@@ -27,7 +27,7 @@ interface Flight {
  * Keeps one target true: at most one call is under way at any time. What it knows of the target is `unknown` until the first
  * full read and after each call that threw; nothing is applied to an unknown target.
  */
-export class Keeper {
+export class Keeper implements Kept {
   readonly name: TargetName;
   readonly target: Target<unknown>;
   readonly delta: Delta;
@@ -308,12 +308,12 @@ export class Keeper {
     const culprits = outcomes.some((outcome) => !outcome.ok && !(outcome.error instanceof RolledBack));
     const decisions: Decision[] = [];
     let shaken = false;
-    for (const [i, change] of batch.entries()) {
+    batch.forEach((change, i) => {
       const outcome = outcomes[i];
-      if (!outcome || (!outcome.ok && culprits && outcome.error instanceof RolledBack)) continue;
+      if (!outcome || (!outcome.ok && culprits && outcome.error instanceof RolledBack)) return;
       decisions.push(this.#decide(change, outcome, now));
       shaken ||= change.found !== undefined;
-    }
+    });
     this.#applyFailures = 0;
     this.#limit *= 2;
     if (this.#observeFailures === 0) this.#error = undefined;

@@ -1,7 +1,7 @@
 import type { DriftRecord, RowStatus, TargetStatus } from '../model/api.ts';
 import type { Clock, Random } from '../model/clock.ts';
 import type { RowRef, TargetName } from '../model/rows/row.ts';
-import type { Board, Decision } from './board.ts';
+import type { Board, Decision, Kept } from './board.ts';
 import type { WantedRow } from './delta.ts';
 import { type DriftKind, DriftLog } from './drift.ts';
 import { Keeper } from './keeper.ts';
@@ -45,7 +45,7 @@ export class Reconciler {
   readonly #stages: readonly (readonly Keeper[])[];
   readonly #clock: Clock;
   readonly #hooks: ReconcileHooks;
-  readonly #waiters = new Waiters<Keeper>();
+  readonly #waiters = new Waiters<Kept>();
   readonly #drift = new DriftLog();
   #timer: { at: number; cancel(): void } | undefined;
   #stepping = false;
@@ -256,7 +256,7 @@ export class Reconciler {
   }
 
   /** A target is known again, so rows that wait for its rows may go on. */
-  #releaseAll(keeper: Keeper): void {
+  #releaseAll(keeper: Kept): void {
     for (const key of [...this.#waiters.awaited(keeper.name)]) {
       if (!keeper.delta.isDone(key)) continue;
       for (const [waiter, waiting] of this.#waiters.take({ target: keeper.name, key })) {

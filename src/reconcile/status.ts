@@ -1,14 +1,14 @@
 import type { RowStatus, TargetStatus } from '../model/api.ts';
 import type { Clock } from '../model/clock.ts';
 import type { RowRef } from '../model/rows/row.ts';
-import type { Keeper } from './keeper.ts';
+import type { Kept } from './board.ts';
 
 /** Rows shown in a target's status; all of them are in `/v1/rows`. */
 const SHOWN = 20;
 
 /** Counts are kept as rows move; only the few rows shown are looked at. */
 export function targetStatus(
-  keeper: Keeper,
+  keeper: Kept,
   clock: Clock,
   seen: Pick<TargetStatus, 'observed' | 'error'>,
 ): TargetStatus {
@@ -29,17 +29,17 @@ export function targetStatus(
 }
 
 /** Rows whose last try failed. */
-export function failedRows(keeper: Keeper, clock: Clock): RowStatus[] {
+export function failedRows(keeper: Kept, clock: Clock): RowStatus[] {
   return Array.from(keeper.queue.failures(), (key) => rowStatus(keeper, clock, key));
 }
 
 /** All wanted rows and all that wait to be removed. */
-export function rowStatuses(keeper: Keeper, clock: Clock): RowStatus[] {
+export function rowStatuses(keeper: Kept, clock: Clock): RowStatus[] {
   const keys = new Set([...keeper.delta.wanted.keys(), ...keeper.delta.todo.keys()]);
   return [...keys].map((key) => rowStatus(keeper, clock, key));
 }
 
-export function rowStatus(keeper: Keeper, clock: Clock, key: string): RowStatus {
+export function rowStatus(keeper: Kept, clock: Clock, key: string): RowStatus {
   const { delta, queue } = keeper;
   const row = delta.wanted.get(key);
   const head = { target: keeper.name, key, why: row?.why ?? keeper.whyRemoved(key) };
