@@ -3,7 +3,7 @@ import { type FSWatcher, readdirSync, readFileSync, watch } from 'node:fs';
 import { join } from 'node:path';
 import type { ForeignCni } from '../../model/cluster/host.ts';
 import { describe } from '../../model/errors.ts';
-import type { HostSourceOptions } from './host.ts';
+import type { HostSourceOptions } from './options.ts';
 
 const SUFFIXES = /\.(conf|conflist|json)$/;
 const QUIET = 20;

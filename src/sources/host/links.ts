@@ -15,7 +15,7 @@ import {
 } from '../../targets/linux/netlink/rtnetlink/constants.ts';
 import { type Link, listLinks, readLink } from '../../targets/linux/netlink/rtnetlink/link.ts';
 import type { NetlinkTransport } from '../../targets/linux/netlink/transport.ts';
-import type { HostSourceOptions } from './host.ts';
+import type { HostSourceOptions } from './options.ts';
 
 /** A burst of notifications is waited out this long. */
 const QUIET = 5;
