@@ -32,7 +32,8 @@ export function selector(terms: readonly SelectorTerm[]): Selector {
 }
 
 export function matches({ terms }: Selector, labels: Labels): boolean {
-  return terms.every((term) => holds(term, labels));
+  for (const term of terms) if (!holds(term, labels)) return false;
+  return true;
 }
 
 /** NotIn and DoesNotExist also hold for labels without the key. */

@@ -29,6 +29,7 @@ import { WantedSets } from './compile/wanted-sets.ts';
 import type { Judges, Selection } from './compiled.ts';
 import { Births } from './select/births.ts';
 import { Matcher } from './select/matcher.ts';
+import { Namespaces } from './select/namespaces.ts';
 import { namespaceOf, Pods, type PodTable, takesPart } from './select/pods.ts';
 
 type Followed =
@@ -77,6 +78,7 @@ export class PolicyIndex {
   readonly #pods = new Pods();
   readonly #births = new Births();
   readonly #namespaces = new Map<string, Namespace>();
+  readonly #labelled = new Namespaces();
   readonly #network = new Map<string, Subject>();
   readonly #cluster = new Map<string, Subject>();
   /** NetworkPolicies of each namespace that has some. */
@@ -104,11 +106,10 @@ export class PolicyIndex {
 
   constructor(world: World) {
     this.#world = world;
-    const labels = (namespace: string): Labels => this.#namespaces.get(namespace)?.labels ?? NO_LABELS;
     const touch = (unit: string): void => void this.#touched.add(unit);
-    this.#networkSubjects = new Matcher(labels);
-    this.#clusterSubjects = new Matcher(labels);
-    this.sets = new WantedSets(this.#pods, world.nodes.objects, labels, touch);
+    this.#networkSubjects = new Matcher(this.#labelled);
+    this.#clusterSubjects = new Matcher(this.#labelled);
+    this.sets = new WantedSets(this.#pods, world.nodes.objects, this.#labelled, touch);
     this.locals = new LocalPods(this.#pods.peersAt, touch);
     this.sync();
     this.#touched.clear();
@@ -189,6 +190,7 @@ export class PolicyIndex {
     if (before === after) return false;
     if (after) this.#namespaces.set(name, after);
     else this.#namespaces.delete(name);
+    this.#labelled.set(name, after?.labels);
     const [old, now] = [before?.labels ?? NO_LABELS, after?.labels ?? NO_LABELS];
     const audit = (before?.audit ?? false) !== (after?.audit ?? false);
     const concerns = this.#clusterSubjects.relabel(name, old, now);
@@ -260,7 +262,7 @@ export class PolicyIndex {
 
   #selectedBy(subject: Subject | undefined): Iterable<string> {
     if (!subject) return [];
-    return this.#pods.selected('pods', subject, (name) => this.#namespaces.get(name)?.labels ?? NO_LABELS);
+    return this.#pods.selected('pods', subject, this.#labelled);
   }
 
   #birth(containerId: string): boolean {

@@ -2,6 +2,7 @@ import type { Node } from '../../../model/cluster/node.ts';
 import type { NamedPort, Pod } from '../../../model/cluster/pod.ts';
 import { type Labels, matches } from '../../../model/cluster/selector.ts';
 import { Matcher } from '../select/matcher.ts';
+import type { Namespaces } from '../select/namespaces.ts';
 import type { Pods } from '../select/pods.ts';
 import { SelectorFile } from '../select/selector-file.ts';
 import type { WantedAddresses, WantedNodes, WantedPorts, WantedSet } from './sets.ts';
@@ -19,20 +20,15 @@ export class WantedSets {
   readonly #ofNodes = new SelectorFile<WantedNodes>(({ nodes }) => nodes);
   readonly #pods: Pods;
   readonly #nodes: ReadonlyMap<string, Node>;
-  readonly #namespaceLabels: (namespace: string) => Labels;
+  readonly #namespaces: Namespaces;
   readonly #touch: Touch;
 
-  constructor(
-    pods: Pods,
-    nodes: ReadonlyMap<string, Node>,
-    namespaceLabels: (namespace: string) => Labels,
-    touch: Touch,
-  ) {
+  constructor(pods: Pods, nodes: ReadonlyMap<string, Node>, namespaces: Namespaces, touch: Touch) {
     this.#pods = pods;
     this.#nodes = nodes;
-    this.#namespaceLabels = namespaceLabels;
+    this.#namespaces = namespaces;
     this.#touch = touch;
-    this.#ofPods = new Matcher(namespaceLabels);
+    this.#ofPods = new Matcher(namespaces);
   }
 
   get(id: string): WantedSet | undefined {
@@ -96,7 +92,7 @@ export class WantedSets {
     const tables =
       wanted.kind === 'ports' && wanted.here ? (['pods'] as const) : (['pods', 'peers'] as const);
     for (const table of tables)
-      for (const key of this.#pods.selected(table, wanted, this.#namespaceLabels)) this.#touch(`pod/${key}`);
+      for (const key of this.#pods.selected(table, wanted, this.#namespaces)) this.#touch(`pod/${key}`);
   }
 }
 

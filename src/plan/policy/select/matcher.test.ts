@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { fc, runs } from '../../../../test/support/property.ts';
 import { type Labels, matches, type Selector, selector } from '../../../model/cluster/selector.ts';
 import { Matcher, type Selecting } from './matcher.ts';
+import { Namespaces } from './namespaces.ts';
 import { SelectorFile } from './selector-file.ts';
 
 const KEYS = ['app', 'tier', 'constructor'];
@@ -92,9 +93,9 @@ const edit: fc.Arbitrary<Edit> = fc.oneof(
 test('a matcher follows items and namespaces that come, go and change', () => {
   fc.assert(
     fc.property(fc.array(edit, { minLength: 5, maxLength: 40, size: 'max' }), (edits) => {
-      const world = new Map<string, Labels>();
-      const labelsOf = (name: string): Labels => world.get(name) ?? {};
-      const matcher = new Matcher<Selecting>(labelsOf);
+      const world = new Namespaces();
+      const labelsOf = (name: string): Labels => world.labels(name);
+      const matcher = new Matcher<Selecting>(world);
       const items: Selecting[] = [];
       const naive = (name: string, of: Labels): Selecting[] =>
         items.filter(({ scope, pods }) => {
@@ -124,6 +125,27 @@ test('a matcher follows items and namespaces that come, go and change', () => {
             new Set(naive(one.namespace, one.labels)),
           );
       }
+    }),
+    { numRuns: runs(500) },
+  );
+});
+
+test('namespaces that match are found by what they say, also those that nobody has labelled', () => {
+  const known = fc.array(fc.tuple(namespace, fc.option(labels, { nil: undefined })), { maxLength: 12 });
+  fc.assert(
+    fc.property(known, anySelector, (edits, asked) => {
+      const namespaces = new Namespaces();
+      const now = new Map<string, Labels>();
+      for (const [name, of] of edits) {
+        namespaces.set(name, of);
+        if (of) now.set(name, of);
+        else now.delete(name);
+      }
+      const found = [...namespaces.matching(asked, NAMESPACES)].sort();
+      assert.deepEqual(
+        found,
+        NAMESPACES.filter((name) => matches(asked, now.get(name) ?? {})),
+      );
     }),
     { numRuns: runs(500) },
   );

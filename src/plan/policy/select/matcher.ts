@@ -1,4 +1,5 @@
-import { type Labels, matches, type Selector } from '../../../model/cluster/selector.ts';
+import type { Labels, Selector } from '../../../model/cluster/selector.ts';
+import type { Namespaces } from './namespaces.ts';
 import { SelectorFile } from './selector-file.ts';
 
 /** Selects pods: in one namespace by name, or in all namespaces that a selector matches. */
@@ -17,7 +18,7 @@ interface Wide<T> {
 
 /** Which of many pod selectors match a pod: by its namespace, or its namespace's labels, then by its own labels. */
 export class Matcher<T extends Selecting> {
-  readonly #namespaceLabels: (namespace: string) => Labels;
+  readonly #namespaces: Namespaces;
   readonly #narrow = new Map<string, SelectorFile<T>>();
   /** By selector text. */
   readonly #wide = new Map<string, Wide<T>>();
@@ -25,8 +26,8 @@ export class Matcher<T extends Selecting> {
   /** Those of `#wide` that match a namespace; a memo. */
   readonly #wideOf = new Map<string, readonly Wide<T>[]>();
 
-  constructor(namespaceLabels: (namespace: string) => Labels) {
-    this.#namespaceLabels = namespaceLabels;
+  constructor(namespaces: Namespaces) {
+    this.#namespaces = namespaces;
   }
 
   add(item: T): void {
@@ -54,12 +55,11 @@ export class Matcher<T extends Selecting> {
     if (!wide?.file.empty) return;
     this.#wide.delete(scope.text);
     this.#wideFile.remove(wide);
-    for (const [namespace, all] of this.#wideOf) {
-      if (all.includes(wide))
-        this.#wideOf.set(
-          namespace,
-          all.filter((one) => one !== wide),
-        );
+    for (const namespace of this.#namespaces.matching(scope, this.#wideOf.keys())) {
+      const all = this.#wideOf.get(namespace);
+      if (!all) continue;
+      const rest = all.filter((one) => one !== wide);
+      this.#wideOf.set(namespace, rest);
     }
   }
 
@@ -78,8 +78,9 @@ export class Matcher<T extends Selecting> {
     this.#wideFile.find(before, old);
     this.#wideFile.find(after, now);
     const changed = [...old.filter((one) => !now.includes(one)), ...now.filter((one) => !old.includes(one))];
+    const found: T[] = [];
     return (labels) => {
-      const found: T[] = [];
+      found.length = 0;
       for (const { file } of changed) file.find(labels, found);
       return found.length > 0;
     };
@@ -89,8 +90,9 @@ export class Matcher<T extends Selecting> {
     const wide = { selector, file: new SelectorFile<T>(podsOf) };
     this.#wide.set(selector.text, wide);
     this.#wideFile.add(wide);
-    for (const [namespace, all] of this.#wideOf) {
-      if (matches(selector, this.#namespaceLabels(namespace))) this.#wideOf.set(namespace, [...all, wide]);
+    for (const namespace of this.#namespaces.matching(selector, this.#wideOf.keys())) {
+      const all = this.#wideOf.get(namespace);
+      if (all) this.#wideOf.set(namespace, [...all, wide]);
     }
     return wide;
   }
@@ -99,7 +101,7 @@ export class Matcher<T extends Selecting> {
     const known = this.#wideOf.get(namespace);
     if (known) return known;
     const found: Wide<T>[] = [];
-    this.#wideFile.find(this.#namespaceLabels(namespace), found);
+    this.#wideFile.find(this.#namespaces.labels(namespace), found);
     this.#wideOf.set(namespace, found);
     return found;
   }

@@ -2,6 +2,7 @@ import type { Pod } from '../../../model/cluster/pod.ts';
 import { type Labels, matches } from '../../../model/cluster/selector.ts';
 import { Holders } from './holders.ts';
 import type { Selecting } from './matcher.ts';
+import type { Namespaces } from './namespaces.ts';
 
 export type PodTable = 'pods' | 'peers';
 
@@ -38,22 +39,15 @@ export class Pods {
 
   /** Keys of the pods of a namespace whose labels please. */
   *inNamespace(table: PodTable, name: string, wanted: (labels: Labels) => boolean): Iterable<string> {
-    for (const [key, pod] of this.#tables[table].get(name) ?? []) if (wanted(pod.labels)) yield key;
+    for (const pod of this.#tables[table].get(name)?.values() ?? []) if (wanted(pod.labels)) yield pod.key;
   }
 
   /** Keys of the pods that are selected. */
-  *selected(
-    table: PodTable,
-    { scope, pods }: Selecting,
-    namespaceLabels: (namespace: string) => Labels,
-  ): Iterable<string> {
+  *selected(table: PodTable, { scope, pods }: Selecting, namespaces: Namespaces): Iterable<string> {
     const wanted = (labels: Labels) => matches(pods, labels);
-    if (typeof scope === 'string') yield* this.inNamespace(table, scope, wanted);
-    else {
-      for (const name of this.#tables[table].keys()) {
-        if (matches(scope, namespaceLabels(name))) yield* this.inNamespace(table, name, wanted);
-      }
-    }
+    const names =
+      typeof scope === 'string' ? [scope] : namespaces.matching(scope, this.#tables[table].keys());
+    for (const name of names) yield* this.inNamespace(table, name, wanted);
   }
 }
 

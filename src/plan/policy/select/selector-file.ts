@@ -25,7 +25,7 @@ export class SelectorFile<T> {
   remove(item: T): void {
     const term = equality(this.#selectorOf(item));
     if (!term) this.#unfiled.delete(item);
-    else for (const value of term.values) this.#drop(term.key, value, item);
+    else for (const value of term.values) takeOut(this.#filed, term.key, value, item);
   }
 
   get empty(): boolean {
@@ -41,28 +41,20 @@ export class SelectorFile<T> {
 
   /** Adds to `found` each item whose selector matches, once. */
   find(labels: Labels, found: T[]): void {
-    for (const [key, values] of this.#filed) {
+    this.#filed.forEach((values, key) => {
       const items = Object.hasOwn(labels, key) ? values.get(labels[key] ?? '') : undefined;
       if (items) for (const item of items) this.#try(item, labels, found);
-    }
-    for (const item of this.#unfiled) this.#try(item, labels, found);
+    });
+    if (this.#unfiled.size > 0) for (const item of this.#unfiled) this.#try(item, labels, found);
   }
 
   #try(item: T, labels: Labels, found: T[]): void {
     if (matches(this.#selectorOf(item), labels)) found.push(item);
   }
-
-  #drop(key: string, value: string, item: T): void {
-    const values = this.#filed.get(key);
-    const items = values?.get(value);
-    if (!items?.delete(item) || items.size > 0) return;
-    values?.delete(value);
-    if (values?.size === 0) this.#filed.delete(key);
-  }
 }
 
-/** The term to file under: the one with the fewest values. */
-function equality({ terms }: Selector): Selector['terms'][number] | undefined {
+/** The term to file under: the one with the fewest values; `undefined` when it demands no equality. */
+export function equality({ terms }: Selector): Selector['terms'][number] | undefined {
   let best: Selector['terms'][number] | undefined;
   for (const term of terms) {
     if (term.operator === 'In' && (!best || term.values.length < best.values.length)) best = term;
@@ -70,10 +62,23 @@ function equality({ terms }: Selector): Selector['terms'][number] | undefined {
   return best;
 }
 
-function bucket<T>(filed: Map<string, Map<string, Set<T>>>, key: string, value: string): Set<T> {
+export function bucket<T>(filed: Map<string, Map<string, Set<T>>>, key: string, value: string): Set<T> {
   const values = filed.get(key) ?? new Map<string, Set<T>>();
   filed.set(key, values);
   const items = values.get(value) ?? new Set<T>();
   values.set(value, items);
   return items;
+}
+
+export function takeOut<T>(
+  filed: Map<string, Map<string, Set<T>>>,
+  key: string,
+  value: string,
+  item: T,
+): void {
+  const values = filed.get(key);
+  const items = values?.get(value);
+  if (!items?.delete(item) || items.size > 0) return;
+  values?.delete(value);
+  if (values?.size === 0) filed.delete(key);
 }

@@ -93,7 +93,7 @@ class BatchPlanner {
   readonly #elements: Step[] = [];
   readonly #delete: Step[] = [];
   /** Sets that this batch makes, and names of those that it removes or makes again: their elements go with them. */
-  readonly #made = new Map<string, NftSet>();
+  readonly #made = new Map<string, { readonly set: NftSet; readonly id: number }>();
   readonly #gone = new Set<string>();
   readonly #removals = new Map<string, ElementChange[]>();
   readonly #additions = new Map<string, ElementChange[]>();
@@ -142,8 +142,9 @@ class BatchPlanner {
   #planSet(row: number, wanted: NftSet | undefined, found: NftSet | undefined): void {
     const name = (wanted ?? found)?.name ?? '';
     if (wanted) {
-      this.#sets.push({ message: newSet(this.#family, wanted, 1 + this.#sets.length), rows: [row] });
-      this.#made.set(name, wanted);
+      const id = 1 + this.#sets.length;
+      this.#sets.push({ message: newSet(this.#family, wanted, id), rows: [row] });
+      this.#made.set(name, { set: wanted, id });
     }
     if (!found) return;
     this.#gone.add(name);
@@ -209,7 +210,8 @@ class BatchPlanner {
   }
 
   #addElements(name: string, elements: readonly ElementChange[]): void {
-    const set = this.#made.get(name) ?? (this.#gone.has(name) ? undefined : this.#known.sets.get(name));
+    const made = this.#made.get(name);
+    const set = made?.set ?? (this.#gone.has(name) ? undefined : this.#known.sets.get(name));
     const write = (element: NftElement) => {
       if (set === undefined)
         throw new FairleadError('nft-no-set', `element ${element.key.join(' . ')}: there is no set ${name}`);
@@ -217,14 +219,16 @@ class BatchPlanner {
         throw new FairleadError('nft-dynamic-set', `elements of the set ${name} come from packets only`);
       return wireElements(set, element);
     };
-    this.#inMessages(name, elements, write, addElements, this.#elements);
+    const message = (family: NftFamily, _name: string, wire: readonly WireElement[]) =>
+      addElements(family, made?.id ?? name, wire);
+    this.#inMessages(name, elements, write, message, this.#elements);
   }
 
   #inMessages(
     set: string,
     elements: readonly ElementChange[],
     write: (element: NftElement) => readonly WireElement[],
-    message: typeof addElements,
+    message: (family: NftFamily, set: string, elements: readonly WireElement[]) => Buffer,
     steps: Step[],
   ): void {
     const limit = this.#single.has(set) ? 1 : ELEMENTS_PER_MESSAGE;

@@ -47,6 +47,7 @@ export const ELEMENTS = attributes({
   table: [1, text],
   set: [2, text],
   elements: [3, list(nested(ELEMENT))],
+  setId: [4, be32],
 });
 /** One element as the kernel has it. */
 export type WireElement = Values<typeof ELEMENT>;
@@ -56,8 +57,18 @@ const MAX_ELEMENT = 640;
 /** How many fit one message: an attribute, and so a list, has at most 65,535 bytes. */
 export const ELEMENTS_PER_MESSAGE = Math.floor(0xffff / MAX_ELEMENT);
 
-export function addElements(family: NftFamily, set: string, elements: readonly WireElement[]): Buffer {
-  return message(family, NFT_MSG_NEWSETELEM, NLM_F_CREATE, ELEMENTS, { table: NFT_TABLE, set, elements });
+/** `set`: its name, or the id that it was made with in the same batch: the kernel looks for a name among all sets, one by one. */
+export function addElements(
+  family: NftFamily,
+  set: string | number,
+  elements: readonly WireElement[],
+): Buffer {
+  const which = typeof set === 'number' ? { setId: set } : { set };
+  return message(family, NFT_MSG_NEWSETELEM, NLM_F_CREATE, ELEMENTS, {
+    table: NFT_TABLE,
+    ...which,
+    elements,
+  });
 }
 
 export function deleteElements(family: NftFamily, set: string, elements: readonly WireElement[]): Buffer {
