@@ -1,9 +1,9 @@
-import type { Attachment, Birth } from '../model/cluster/birth.ts';
+import type { Birth } from '../model/cluster/birth.ts';
 import { describe } from '../model/errors.ts';
 import { type Ip, tryIp } from '../model/net/ip.ts';
-import { tryMac } from '../model/net/mac.ts';
 import type { World } from '../model/world.ts';
 import { type Births, isOf } from './births.ts';
+import { addressesIn, attachedTo, fields } from './cni-result.ts';
 import type { Reply, Request, Routes } from './http.ts';
 import type { Loop } from './loop.ts';
 
@@ -185,12 +185,11 @@ function birthOf({ containerId, ifname, args, conf }: Call): Birth {
   if (!namespace || !name) {
     throw new CniFault(BAD_ENVIRONMENT, 'CNI_ARGS has no K8S_POD_NAMESPACE and K8S_POD_NAME');
   }
-  const { ips, interfaces } = fields(conf.prevResult);
-  if (!Array.isArray(ips)) {
+  const texts = addressesIn(conf.prevResult);
+  if (texts === undefined) {
     const hint = 'it must come after the plugin that gives the pod its addresses';
     throw new CniFault(BAD_CONFIGURATION, 'plugin fairlead got no result of a plugin before it', hint);
   }
-  const texts = ips.map((one) => String(fields(one).address).split('/')[0] ?? '');
   const bad = texts.find((text) => tryIp(text) === undefined);
   if (bad !== undefined)
     throw new CniFault(BAD_CONFIGURATION, `"${bad}" in prevResult.ips is not an address`);
@@ -199,25 +198,10 @@ function birthOf({ containerId, ifname, args, conf }: Call): Birth {
     uid: args.get('K8S_POD_UID') ?? '',
     containerId,
     ips: texts.map(tryIp).filter((ip) => ip !== undefined),
-    ...attachedTo(interfaces, ifname),
+    ...attachedTo(conf.prevResult, ifname),
   };
-}
-
-/** What the plugin `bridge` says that it made: the bridge, the pair's end on it, the end in the pod. `ptp` has no first of these. */
-function attachedTo(interfaces: unknown, ifname: string): { attached?: Attachment } {
-  const all = Array.isArray(interfaces) ? interfaces.map(fields) : [];
-  const inPod = (one: (typeof all)[number]) => typeof one.sandbox === 'string' && one.sandbox !== '';
-  const [bridge, port, ...others] = all.filter((one) => !inPod(one)).map(({ name }) => name);
-  const mac = tryMac(String(all.find((one) => inPod(one) && one.name === ifname)?.mac));
-  if (typeof bridge !== 'string' || typeof port !== 'string' || mac === undefined || others.length > 0)
-    return {};
-  return { attached: { bridge, port, mac } };
 }
 
 const enforced = (world: World): boolean => world.config.objects.get('config')?.policy.enabled ?? true;
 
 const sameIps = (a: Birth, b: Birth): boolean => a.ips.join() === b.ips.join();
-
-function fields(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>) : {};
-}

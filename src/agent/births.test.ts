@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { given, pod, rig } from '../../test/support/births.ts';
 import { ip } from '../model/net/ip.ts';
+import { mac } from '../model/net/mac.ts';
 
 test('an agent that starts again knows its births before anybody tells it; after a reboot there are none', async (t) => {
   const { clock, file, start } = rig(t);
@@ -40,6 +41,26 @@ test('an address has one owner: a newer pod takes it from one whose DEL was lost
   assert.deepEqual(births.get('a')?.ips, ['fd00:244:1::7']);
   born('d', 'fd00:244:1::7');
   assert.deepEqual(ids(), ['b', 'c', 'd']);
+});
+
+test('a birth whose port is gone for a minute is dropped, and none because a listing was late', async (t) => {
+  const { clock, start } = rig(t);
+  const { store, births, ids } = start();
+  store.put('pods', 'x/a', pod('a'));
+  const attached = { bridge: 'fairlead0', port: 'veth1', mac: mac('02:00:00:00:00:01') };
+  births.put('a', { pod: 'x/a', uid: 'uid-a', containerId: 'a', ips: [ip('10.244.1.7')], attached });
+  await clock.advance(50_000);
+  store.put('ports', 'veth1', { name: 'veth1', bridge: 'fairlead0' });
+  await clock.advance(200_000);
+  assert.deepEqual(ids(), ['a']);
+  store.remove('ports', 'veth1');
+  store.notReady('ports', 'ENOBUFS');
+  await clock.advance(200_000);
+  assert.deepEqual(ids(), ['a'], 'nothing is known of ports');
+  store.ready('ports');
+  store.put('ports', 'veth2', { name: 'veth2', bridge: 'fairlead0' });
+  await clock.advance(130_000);
+  assert.deepEqual(ids(), []);
 });
 
 test('births whose pods are gone from a complete table are dropped after a minute', async (t) => {

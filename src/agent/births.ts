@@ -7,7 +7,7 @@ import { BootFile, type BootFileOptions, listOf } from './boot-file.ts';
 
 /** In the state folder. */
 export const BIRTHS_FILE = 'births.json';
-/** A pod that the API server has not had for this long is gone. Longer than an ADD may wait for its pod to be told of. */
+/** A pod that the API server has not had, or a port that the kernel has not had, for this long is gone. Longer than an ADD may wait for its pod to be told of. */
 const GONE_MS = 60_000;
 
 /** What was born before a reboot lives no more. */
@@ -86,18 +86,18 @@ export class Births {
     );
   }
 
-  /** Looks for births whose pods the API server no longer has: their DEL was lost. Cheap when the table of pods stands still. */
+  /** Looks for births whose pods the API server no longer has, or whose port the kernel: their DEL was lost, or never told us. Cheap when both tables stand still. */
   review(): void {
     const { world, clock } = this.#options;
     const { pods } = world;
     if (!pods.ready || this.#births.size === 0) return;
-    const mark = `${pods.revision} ${pods.since}`;
+    const mark = `${pods.revision} ${pods.since} ${world.ports.revision}`;
     if (mark === this.#reviewed && this.#missing.size === 0) return;
     this.#reviewed = mark;
     const now = clock.monotonic();
     const gone: string[] = [];
     for (const [id, birth] of this.#births) {
-      if (isOf(birth, world)) {
+      if (isOf(birth, world) && hangs(birth, world)) {
         this.#missing.delete(id);
         continue;
       }
@@ -146,6 +146,10 @@ export function isOf(birth: Birth, world: World): boolean {
   const pod = world.pods.objects.get(birth.pod);
   return pod !== undefined && (birth.uid === '' || birth.uid === pod.uid);
 }
+
+/** A pod whose port is gone has no network any more, or another one. */
+const hangs = ({ attached }: Birth, { ports }: World): boolean =>
+  attached === undefined || !ports.ready || ports.objects.has(attached.port);
 
 function checked(value: unknown): Birth | undefined {
   const { pod, uid, containerId, ips, attached } = (value ?? {}) as Readonly<Record<string, unknown>>;

@@ -6,11 +6,13 @@ import { policyPlanner } from '../plan/policy/planner.ts';
 import { isPolicyRow } from '../plan/policy/render/render.ts';
 import type { Values } from '../sources/config/settings.ts';
 import { ConfigSource, problemText, settingsAtStart } from '../sources/config/source.ts';
+import { CNI_RESULTS, readKeptResults } from '../sources/host/cni-results.ts';
 import { startHostSource } from '../sources/host/host.ts';
 import { conntrackTarget } from '../targets/linux/conntrack.ts';
 import { forgetFlows } from '../targets/linux/forget-flows.ts';
 import { apiRoutes, healthRoutes } from './api.ts';
 import { BIRTHS_FILE, Births } from './births.ts';
+import { BirthsBefore, learnedAt } from './births-before.ts';
 import { cniRoutes } from './births-cni.ts';
 import { bootId } from './boot-file.ts';
 import { requireNetAdmin } from './capabilities.ts';
@@ -97,6 +99,8 @@ export async function runAgent(input: AgentInput): Promise<number> {
     tell: (problems) => own.set('births', problems),
   });
   births.load();
+  const kept = () => readKeptResults(CNI_RESULTS);
+  const before = new BirthsBefore({ births, world, clock, kept, learned: learnedAt(kernel.route) });
   const lostRules = new LostRulesWatch({
     sink: store,
     world,
@@ -148,6 +152,7 @@ export async function runAgent(input: AgentInput): Promise<number> {
   });
   loop.onChange(changed.emit);
   loop.onChange(() => births.review());
+  loop.onChange(() => before.review());
   loop.onChange(() => lostRules.review(loop.found('nft')));
   loop.onChange(() => own.set('refused', refusedPolicies(loop.failed('nft'))));
   loop.start();

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { FairleadError } from '../../model/errors.ts';
-import { run } from '../run.ts';
+import { must, run } from '../run.ts';
 
 /** What a container runtime reads from a CNI configuration folder. */
 export interface Conflist {
@@ -91,6 +91,7 @@ export class CniRunner {
     try {
       for (const plugin of list.plugins)
         result = await this.#call('ADD', list, plugin, attachment, result, ending);
+      await this.#keep(list, attachment, result);
     } catch (error) {
       await this.del(list, attachment, undefined).catch(() => undefined);
       throw error;
@@ -106,6 +107,26 @@ export class CniRunner {
   async del(list: Conflist, attachment: Attachment, result: CniResult | undefined): Promise<void> {
     for (const plugin of [...list.plugins].reverse())
       await this.#call('DEL', list, plugin, attachment, result);
+    await run([...this.#enter, 'rm', '-f', keptFile(list, attachment)]);
+  }
+
+  /** What libcni keeps of each ADD (`cachedInfo` of libcni/api.go). */
+  async #keep(
+    list: Conflist,
+    { containerId, args }: Attachment,
+    result: CniResult | undefined,
+  ): Promise<void> {
+    const kept = {
+      kind: 'cniCacheV1',
+      containerId,
+      ifName: 'eth0',
+      networkName: list.name,
+      cniArgs: args.split(';').map((pair) => pair.split('=')),
+      result,
+    };
+    const write = `mkdir -p ${KEPT} && cat > "$1"`;
+    const argv = [...this.#enter, 'sh', '-c', write, 'sh', keptFile(list, { containerId })];
+    await must(argv, { input: JSON.stringify(kept) });
   }
 
   async #call(
@@ -142,6 +163,10 @@ export class CniRunner {
     return stdout.trim() === '' ? undefined : (JSON.parse(stdout) as CniResult);
   }
 }
+
+const KEPT = '/var/lib/cni/results';
+const keptFile = ({ name }: Conflist, { containerId }: Pick<Attachment, 'containerId'>): string =>
+  `${KEPT}/${name}-${containerId}-eth0`;
 
 function wordsOf(stdout: string, stderr: string): string {
   try {

@@ -142,3 +142,14 @@ export function readFdb(message: NetlinkMessage): FdbEntry | undefined {
     overrides: port !== undefined || vni !== undefined || via !== undefined,
   };
 }
+
+/** Reads what a bridge has learned at a port, whose index was asked for: a MAC address. `undefined` for the port's own, and for what was set by hand. */
+export function readLearned(message: NetlinkMessage): string | undefined {
+  if (message.type !== RTM_NEWNEIGH) return undefined;
+  const from = afterHeader(message, NDMSG);
+  const { bytes, start, end } = message;
+  if (bytes.readUInt8(start) !== AF_BRIDGE || (bytes.readUInt8(start + 10) & NTF_SELF) !== 0)
+    return undefined;
+  if ((bytes.readUInt16LE(start + 8) & (NUD_PERMANENT | NUD_NOARP)) !== 0) return undefined;
+  return NEIGHBOR.read(bytes, from, end, {}).mac;
+}
