@@ -6,7 +6,7 @@ import { readUp } from './flags.ts';
 import { type LaunchedLab, launch } from './launcher.ts';
 import { showLive, summary } from './live.ts';
 import { type LabState, stateOf } from './state.ts';
-import { onWrapperDeath } from './wrappers.ts';
+import { onWrapperDeath, wrappers } from './wrappers.ts';
 
 export interface UpContext {
   /** Command line of the lab's first process, without its argument. */
@@ -18,6 +18,7 @@ export interface UpContext {
 const DETACHED = 'FAIRLEAD_LAB_DETACHED';
 
 export async function up(argv: readonly string[], context: UpContext): Promise<number> {
+  const startedBy = wrappers();
   const { name, stateDir, detach, options } = readUp(argv, context.root);
   const state = stateOf(name, stateDir);
   if (detach && !process.env[DETACHED]) return leaveBehind(state, argv, context);
@@ -29,7 +30,7 @@ export async function up(argv: readonly string[], context: UpContext): Promise<n
   for (const signal of signals) process.on(signal, () => void lab.close());
   if (process.env[DETACHED]) process.stdout.write(`${JSON.stringify({ up: lab.milliseconds })}\n`);
   else {
-    onWrapperDeath(() => void lab.close());
+    onWrapperDeath(startedBy, () => void lab.close());
     // What cannot be shown may be a lab that is just being ended: its folder goes first in any case.
     await showLive(lab).catch(async (error: unknown) => {
       await lab.close();

@@ -6,12 +6,8 @@ const CHECK = 250;
 const WRAPPER = /(^|\/)(npm|sh|fairlead|node)(\0| |$)/;
 const OURS = /npm|fairlead|scripts\/(run\.sh|lab\.ts)/;
 
-/**
- * Calls back once when a process dies through which this one was started (`npm run lab`: npm, a shell, a script). Signals reach all of them
- * together from a terminal, but somebody may kill only the one that he knows of.
- */
-export function onWrapperDeath(callback: () => void): void {
-  const chain = wrappers();
+/** Calls back once when one of these is dead. Signals reach all of them together from a terminal, but somebody may kill only the one that he knows of. */
+export function onWrapperDeath(chain: readonly ProcessId[], callback: () => void): void {
   if (chain.length === 0) return;
   const timer = setInterval(() => {
     if (chain.every(isAlive)) return;
@@ -21,7 +17,11 @@ export function onWrapperDeath(callback: () => void): void {
   timer.unref();
 }
 
-function wrappers(): readonly ProcessId[] {
+/**
+ * The processes through which this one was started (`npm run lab`: npm, a shell, a script). To be asked for at once: one that dies
+ * takes this process' way to the others along.
+ */
+export function wrappers(): readonly ProcessId[] {
   const chain: ProcessId[] = [];
   for (let pid = process.ppid; pid > 1; pid = parentOf(pid)) {
     const command = commandOf(pid);
