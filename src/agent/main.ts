@@ -1,6 +1,3 @@
-import { join } from 'node:path';
-import type { Ip } from '../model/net/ip.ts';
-import type { Problem } from '../model/problem.ts';
 import { WorldStore } from '../model/world-store.ts';
 import { policyPlanner } from '../plan/policy/planner.ts';
 import { isPolicyRow } from '../plan/policy/render/render.ts';
@@ -9,27 +6,21 @@ import { ConfigSource, problemText, settingsAtStart } from '../sources/config/so
 import { CNI_RESULTS, readKeptResults } from '../sources/host/cni-results.ts';
 import { startHostSource } from '../sources/host/host.ts';
 import { conntrackTarget } from '../targets/linux/conntrack.ts';
-import { forgetFlows } from '../targets/linux/forget-flows.ts';
-import { apiRoutes, healthRoutes } from './api.ts';
-import { BIRTHS_FILE, Births } from './births.ts';
+import { healthRoutes } from './api.ts';
 import { BirthsBefore, learnedAt } from './births-before.ts';
-import { cniRoutes } from './births-cni.ts';
-import { bootId } from './boot-file.ts';
 import { requireNetAdmin } from './capabilities.ts';
 import { claimSocket } from './claim.ts';
 import { systemClock } from './clock.ts';
-import { clientFor, followCluster, nodeRecorder } from './cluster.ts';
+import { clientFor, followCluster } from './cluster.ts';
 import { crashOnUncaught, untilAskedToEnd } from './crash.ts';
-import { startDenials } from './denials/start.ts';
-import { ProblemEvents, policyReference } from './events.ts';
 import { FollowPeers } from './follow-peers.ts';
 import { openHealthPort } from './health.ts';
 import { httpServer, type Routes } from './http.ts';
 import { type AgentInput, configInput } from './input.ts';
+import { readWhatWasLeft } from './left.ts';
 import { createLog, type Log } from './log.ts';
 import { Loop } from './loop.ts';
-import { loopHooks, stateLog } from './loop-hooks.ts';
-import { GUARDED_FILE, LostRulesWatch } from './lost-rules.ts';
+import { loopHooks } from './loop-hooks.ts';
 import { giveBackMemory } from './memory.ts';
 import { agentMetrics } from './metrics/agent.ts';
 import { processMetrics } from './metrics/process.ts';
@@ -38,13 +29,11 @@ import { OwnFacts } from './own-facts.ts';
 import { watchOwnNode } from './own-node.ts';
 import { OwnProblems } from './own-problems.ts';
 import { clusterTarget, cniPlace, machineTargets, openConnections, openKernel, PLANNERS } from './parts.ts';
-import { policyTestRoutes } from './policy-test/test-policies.ts';
 import { Recheck } from './recheck.ts';
 import { refusedPolicies } from './refused-policies.ts';
+import { show } from './show.ts';
 import { Signal } from './signal.ts';
 import { VERSION } from './version.ts';
-import { agentView } from './view.ts';
-import { explainer } from './why.ts';
 
 /**
  * The composition root: every part of the agent, in the order in which it starts. Resolves with the exit code when it is asked to end.
@@ -89,27 +78,9 @@ export async function runAgent(input: AgentInput): Promise<number> {
   startHostSource({ sink, netlink: kernel.route, ...cniPlace(values), clock, log });
   followCluster(node, peers, { client, sink, clock, random, log });
 
-  const boot = bootId();
-  const births = new Births({
-    sink: store,
-    world,
-    clock,
-    file: join(values.stateDir, BIRTHS_FILE),
-    boot,
-    tell: (problems) => own.set('births', problems),
-  });
-  births.load();
+  const { births, lostRules } = readWhatWasLeft({ store, clock, stateDir: values.stateDir, own });
   const kept = () => readKeptResults(CNI_RESULTS);
   const before = new BirthsBefore({ births, world, clock, kept, learned: learnedAt(kernel.route) });
-  const lostRules = new LostRulesWatch({
-    sink: store,
-    world,
-    file: join(values.stateDir, GUARDED_FILE),
-    boot,
-    tell: (problems) => own.set('guarded', problems),
-  });
-  lostRules.load();
-
   const registry = new Registry();
   processMetrics(registry, started);
   const metrics = agentMetrics({ registry, clock, version: VERSION, status: () => loop.status() });
@@ -121,35 +92,17 @@ export async function runAgent(input: AgentInput): Promise<number> {
   const hooks = loopHooks(log, metrics, recheck);
   const loop = new Loop({ store, planners: PLANNERS, targets, clock, random, hooks });
 
-  const explain = explainer({ world, client, loop, netlink: kernel.route, netfilter: kernel.netfilter });
-  const about = { node, started, world, config: settings };
-  const view = agentView({ ...about, loop, clock, registry, explain, changed, problems: () => own.list() });
-  const forget = (ips: readonly Ip[]) => forgetFlows(connections, new Set(ips));
-  const tell = (problems: readonly Problem[]) => own.set('denials', problems);
-  const denials = startDenials({ world, clock, netlink: kernel.netfilter, log, registry, tell });
-  changed.on(denials.update);
-  routes = {
-    ...apiRoutes(view, clock),
-    ...denials.routes,
-    ...policyTestRoutes(world, client),
-    ...cniRoutes({ births, world, loop, forget }),
-  };
+  const about = { node, started, config: settings, world, client, kernel, connections };
+  const shown = show({ ...about, loop, births, registry, changed, own, clock, log });
+  routes = shown.routes;
   own.set(
     'health',
     await openHealthPort(
-      httpServer(() => healthRoutes(view)),
+      httpServer(() => healthRoutes(shown.view)),
       values,
     ),
   );
 
-  const tellState = stateLog(log, clock);
-  const refer = (object: string) => policyReference(world, object);
-  const events = new ProblemEvents(nodeRecorder(client, node, clock, log), clock, refer);
-  changed.on(() => {
-    const status = loop.status();
-    tellState(status);
-    if (world.nodes.objects.has(node)) events.update([...own.list(), ...status.problems]);
-  });
   loop.onChange(changed.emit);
   loop.onChange(() => births.review());
   loop.onChange(() => before.review());
