@@ -3,7 +3,7 @@ import { isIPv4, isIPv6 } from 'node:net';
 import { test } from 'node:test';
 import { fc, runs } from '../../../test/support/property.ts';
 import { networkOf, splitPrefix, tryCidr } from './cidr.ts';
-import { ipBytes, ipFromBytes, tryIp } from './ip.ts';
+import { ipBytes, ipFromBytes, isCanonicalV6, tryIp } from './ip.ts';
 import { mac, macBytes, macFromBytes } from './mac.ts';
 
 /** Texts that are addresses or nearly so: made of the pieces that addresses are made of. */
@@ -50,6 +50,21 @@ test('reads exactly what the C library reads, and as the same bytes', () => {
       if (!mapped) return assert.equal(read, peer);
       const [high = 0, low = 0] = mapped.slice(1).map((group) => Number.parseInt(group, 16));
       assert.equal(read, [high >> 8, high & 255, low >> 8, low & 255].join('.'));
+    }),
+    { numRuns: runs(5_000) },
+  );
+});
+
+test('text is known to be canonical without making the canonical one', () => {
+  const groups = fc.array(fc.constantFrom(0, 0, 0, 1, 0x10, 0xabc, 0xffff), { minLength: 8, maxLength: 8 });
+  const canonical = groups.map((all) => ipFromBytes(Uint8Array.from(all.flatMap((n) => [n >> 8, n & 0xff]))));
+  fc.assert(
+    fc.property(fc.oneof(nearly, canonical), (text) => {
+      const read = tryIp(text);
+      if (read === undefined || isIPv4(text)) return;
+      const bytes = ipBytes(text);
+      assert.equal(isCanonicalV6(text, bytes), text === read, text);
+      assert.equal(isCanonicalV6(`${text}0`, bytes), false);
     }),
     { numRuns: runs(5_000) },
   );

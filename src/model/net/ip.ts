@@ -57,18 +57,56 @@ function isV4Mapped(bytes: Uint8Array): boolean {
   return bytes[10] === 0xff && bytes[11] === 0xff;
 }
 
+/** Whether `ipFromBytes` would give this text with a colon, for 16 bytes; makes no text to compare with. */
+export function isCanonicalV6(text: string, bytes: Uint8Array): boolean {
+  if (bytes.length !== 16 || isV4Mapped(bytes)) return false;
+  const gap = longestGap(bytes);
+  const gapEnd = gap < 0 ? -1 : endOfZeros(bytes, gap);
+  let at = 0;
+  for (let i = 0; i < 16; i += 2) {
+    if (i === gap) {
+      if (!text.startsWith('::', at)) return false;
+      at += 2;
+      i = gapEnd - 2;
+      continue;
+    }
+    if (i > 0 && i !== gapEnd && text.charCodeAt(at++) !== COLON) return false;
+    const group = ((bytes[i] ?? 0) << 8) | (bytes[i + 1] ?? 0);
+    for (let shift = group > 0xfff ? 12 : group > 0xff ? 8 : group > 0xf ? 4 : 0; shift >= 0; shift -= 4) {
+      const digit = (group >> shift) & 15;
+      if (text.charCodeAt(at++) !== (digit < 10 ? 48 : 87) + digit) return false;
+    }
+  }
+  return at === text.length;
+}
+
 /** RFC 5952 section 4: the longest run of two or more zero groups becomes "::", the first one when runs are equal. */
 function compress(bytes: Uint8Array): string {
+  const gap = longestGap(bytes);
+  if (gap < 0) return hexGroups(bytes, 0, 16);
+  return `${hexGroups(bytes, 0, gap)}::${hexGroups(bytes, endOfZeros(bytes, gap), 16)}`;
+}
+
+/** Where that run begins; -1 = there is none. */
+function longestGap(bytes: Uint8Array): number {
   let best = -1;
-  let bestEnd = -1;
+  let length = 2;
   for (let i = 0; i < 16; i += 2) {
-    let end = i;
-    while (end < 16 && bytes[end] === 0 && bytes[end + 1] === 0) end += 2;
-    if (end - i > Math.max(2, bestEnd - best)) [best, bestEnd] = [i, end];
+    const end = endOfZeros(bytes, i);
+    if (end - i > length) {
+      best = i;
+      length = end - i;
+    }
     i = Math.max(i, end);
   }
-  if (best < 0) return hexGroups(bytes, 0, 16);
-  return `${hexGroups(bytes, 0, best)}::${hexGroups(bytes, bestEnd, 16)}`;
+  return best;
+}
+
+/** Where the zero groups from `start` on end. */
+function endOfZeros(bytes: Uint8Array, start: number): number {
+  let end = start;
+  while (end < 16 && bytes[end] === 0 && bytes[end + 1] === 0) end += 2;
+  return end;
 }
 
 function hexGroups(bytes: Uint8Array, from: number, to: number): string {

@@ -3,7 +3,7 @@
  * types stand in host order in packets' registers and in sets without ranges, which is for the writer to know.
  */
 import { FairleadError } from '../errors.ts';
-import { ipBytes, ipFromBytes } from '../net/ip.ts';
+import { ipBytes, ipFromBytes, isCanonicalV6 } from '../net/ip.ts';
 import { mac, macBytes, macFromBytes } from '../net/mac.ts';
 import type { NftType } from './nft.ts';
 
@@ -73,6 +73,7 @@ export function parseNftValue(type: NftType, text: string): Uint8Array {
   const quick = type === 'ipv4_addr' ? fastIpv4(text) : undefined;
   if (quick !== undefined) return quick;
   const value = NFT_VALUES[type].parse(text);
+  if (type === 'ipv6_addr' && isCanonicalV6(text, value)) return value;
   const normal = NFT_VALUES[type].format(value);
   if (normal !== text) throw bad(type, text, `write ${normal}`);
   return value;
