@@ -108,6 +108,15 @@ const anyStep: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 1,
     arbitrary: fc
+      .tuple(fc.constantFrom('fairlead0', 'kube-bridge', 'docker0'), fc.constantFrom(1500, 1450, undefined))
+      .map(([bridge, mtu]) => {
+        const object = mtu === undefined ? undefined : { name: 'veth1', bridge, mtu };
+        return { source: 'ports', key: 'veth1', object } as const;
+      }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc
       .constantFrom(
         {},
         { ipv6: 'no IPv6' },

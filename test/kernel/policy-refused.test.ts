@@ -155,8 +155,8 @@ function lacking(rows: readonly Row[], expression: NftExpr['expr']): Row[] {
 
 /** Nobody of the node's pods is open to anything that policies deny. What is allowed but needs the missing expression fails. */
 for (const [expression, verdicts] of [
-  // Answers are judged, and what the node sends: b gets none of its answers, and gives some, because nothing holds its egress.
-  ['ct', ['a→b XX', 'remote→b ..', 'a→outside XX', 'b→outside XX', 'outside→a XX', 'node→b XX']],
+  // Answers are judged: b gets none of its answers, and gives some, because nothing holds its egress.
+  ['ct', ['a→b XX', 'remote→b ..', 'a→outside XX', 'b→outside XX', 'outside→a XX', 'node→b ..']],
   // The node's own packets are judged.
   ['fib', [...RIGHT.slice(0, -1), 'node→b XX']],
   ['log', RIGHT],

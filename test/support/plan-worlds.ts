@@ -1,7 +1,7 @@
 /** Small Worlds for tests of planners, and the laws that every planner obeys. */
 import assert from 'node:assert/strict';
 import type { Config } from '../../src/model/cluster/config.ts';
-import type { HostLink } from '../../src/model/cluster/host.ts';
+import type { BridgePort, HostLink } from '../../src/model/cluster/host.ts';
 import type { Node, NodeFacts } from '../../src/model/cluster/node.ts';
 import { cidr, type IpPrefix } from '../../src/model/net/cidr.ts';
 import { ip } from '../../src/model/net/ip.ts';
@@ -99,6 +99,7 @@ export interface Content {
   readonly config?: Partial<Config>;
   readonly nodes?: readonly Node[];
   readonly links?: readonly HostLink[];
+  readonly ports?: readonly BridgePort[];
   readonly missing?: WorldTables['kernel']['missing'];
   readonly cni?: readonly WorldTables['cni'][];
   readonly pods?: readonly WorldTables['pods'][];
@@ -120,6 +121,7 @@ export function store(content: Content): WorldStore {
   const nodes = content.nodes ?? [];
   const own = nodes.find((candidate) => candidate.name === config.nodeName);
   for (const each of content.links ?? (own ? [eth0(own)] : [])) filled.put('links', each.name, each);
+  for (const each of content.ports ?? []) filled.put('ports', each.name, each);
   for (const each of nodes) filled.put('nodes', each.name, each);
   for (const each of content.cni ?? []) filled.put('cni', each.path, each);
   for (const each of content.pods ?? []) filled.put('pods', each.key, each);

@@ -23,6 +23,8 @@ export interface HostLink {
 export interface BridgePort {
   readonly name: string;
   readonly bridge: string;
+  /** The pod's own, too: both ends are made with one. */
+  readonly mtu: number;
 }
 
 /** What this machine and its kernel can do, found by asking it once at start. */

@@ -1,31 +1,15 @@
 import { FAMILIES, type Family, familyOf } from '../../model/net/ip.ts';
-import {
-  addressType,
-  type NftChain,
-  type NftRule,
-  type NftSet,
-  nftChainKey,
-  nftSetKey,
-} from '../../model/rows/nft.ts';
+import { addressType, type NftRule, type NftSet, nftSetKey } from '../../model/rows/nft.ts';
 import type { RowOf } from '../../model/rows/row.ts';
-import { clampPodsChain, TO_CLAMP } from '../nft/clamp.ts';
 import { daddr, saddr } from '../nft/field.ts';
 import { inSet, is, prefixInSet } from '../nft/match.ts';
 import { rule } from '../nft/rule.ts';
 import { goBack, jump, masquerade } from '../nft/statement.ts';
 import type { Self } from '../transports/underlay.ts';
-import {
-  CLAMP_CHAIN,
-  excludeSet,
-  FROM_PODS_CHAIN,
-  MASQUERADE_CHAIN,
-  nodeIpSet,
-  podCidrSet,
-} from './names.ts';
+import { chainRow, excludeSet, FROM_PODS_CHAIN, MASQUERADE_CHAIN, nodeIpSet, podCidrSet } from './names.ts';
 
-/** nft's `srcnat` and `mangle` (linux/netfilter_ipv4.h: NF_IP_PRI_NAT_SRC, NF_IP_PRI_MANGLE). */
+/** nft's `srcnat` (linux/netfilter_ipv4.h: NF_IP_PRI_NAT_SRC). */
 const SRCNAT = 100;
-const MANGLE = -150;
 
 /** Never to be sent out under a node's address: nobody could answer. */
 const MULTICAST: Readonly<Record<Family, readonly string[]>> = {
@@ -84,14 +68,6 @@ function exemptions(family: Family, lengths: readonly number[]): NftRule[] {
   ];
 }
 
-/** The clamp, and its own way there where no base chain of policy jumps to it. */
-export function clampChains({ podCidrs, config }: Self): RowOf<'nft'>[] {
-  const pods = clampPodsChain(podCidrs);
-  if (config.policy.enabled) return [pods];
-  const hook = { type: 'filter', hook: 'forward', priority: MANGLE, policy: 'accept' } as const;
-  return [pods, chainRow(pods.why, { kind: 'chain', name: CLAMP_CHAIN, hook, rules: [TO_CLAMP] })];
-}
-
 export function masqueradeSets(self: Self, podLengths: PodLengths): RowOf<'nft'>[] {
   return podFamilies(self).flatMap((family) => {
     const key = [addressType(family)];
@@ -119,8 +95,4 @@ export function masqueradeSets(self: Self, podLengths: PodLengths): RowOf<'nft'>
       why: `${body.comment}: not masqueraded towards`,
     }));
   });
-}
-
-function chainRow(why: string, body: NftChain): RowOf<'nft'> {
-  return { target: 'nft', key: nftChainKey(body.name), body, why };
 }

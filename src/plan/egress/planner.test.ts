@@ -1,6 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { CONFIG, node, type Planned, plan, rowsOf } from '../../../test/support/plan-worlds.ts';
+import {
+  CONFIG,
+  type Content,
+  eth0,
+  link,
+  node,
+  type Planned,
+  PREDECESSOR,
+  plan,
+  rowsOf,
+} from '../../../test/support/plan-worlds.ts';
+import type { BridgePort, HostLink } from '../../model/cluster/host.ts';
 import { cidr } from '../../model/net/cidr.ts';
 import { ip } from '../../model/net/ip.ts';
 import { egressPlanner } from './planner.ts';
@@ -96,20 +107,22 @@ test('one family of pods, one family of sets', () => {
   assert.deepEqual(Object.keys(sets(four)).sort(), ['no-masquerade-v4', 'node-ips-v4', 'pod-cidrs-v4-24']);
 });
 
-test('the clamp is its own setting', () => {
-  const clamp = (clampMss: boolean, name: string, enabled: boolean) => {
-    const masquerade = { enabled: false, exclude: [] };
-    const policy = { ...CONFIG.policy, enabled };
-    return chain(plan(planners, { config: { clampMss, masquerade, policy }, nodes: [n1] }), name);
+/** A link of a node whose pods have 1500. */
+const narrow = link('wg0', ['10.7.0.1/24'], { index: 9, mtu: 1420 });
+const LAYER2 = { transport: 'layer2', masquerade: { enabled: false, exclude: [] } } as const;
+
+test('the clamp is its own setting, and has a base chain of its own', () => {
+  const clamp = (clampMss: boolean, name: string) => {
+    const links = [eth0(n1), narrow];
+    return chain(plan(planners, { config: { ...LAYER2, clampMss }, nodes: [n1], links }), name);
   };
-  assert.equal(clamp(false, 'clamp-mss', false), undefined);
-  assert.equal(clamp(false, 'clamp-mss-of-pods', true), undefined);
-  assert.equal(clamp(true, 'clamp-mss', true), undefined, 'the base chain of policy jumps to it');
-  const entry = clamp(true, 'clamp-mss', false);
+  assert.equal(clamp(false, 'clamp-mss'), undefined);
+  assert.equal(clamp(false, 'clamp-mss-of-pods'), undefined);
+  const entry = clamp(true, 'clamp-mss');
   assert.ok(entry?.kind === 'chain');
   assert.equal(entry.hook?.priority, -150);
   assert.deepEqual(entry.rules.length, 1);
-  const body = clamp(true, 'clamp-mss-of-pods', true);
+  const body = clamp(true, 'clamp-mss-of-pods');
   assert.ok(body?.kind === 'chain');
   assert.equal(body.rules.length, 4);
   assert.deepEqual(body.rules[0]?.exprs.slice(-3), [
@@ -117,6 +130,48 @@ test('the clamp is its own setting', () => {
     { expr: 'byteorder', sreg: 8, dreg: 8, op: 'hton', length: 2, size: 2 },
     { expr: 'exthdr-set', op: 'tcpopt', type: 2, offset: 2, length: 2, sreg: 8 },
   ]);
+});
+
+test('the MSS is clamped where a pod may send more than a link carries, and only there', () => {
+  const tunnel = link('fl-vxlan', [], { index: 5, kind: 'vxlan', mtu: 1450 });
+  const port = (bridge: string, mtu: number) => ({ name: 'veth1', bridge, mtu });
+  const single = (name: string, mtu: number) => link(name, [], { index: 7, kind: 'veth', mtu });
+  const clamps = (
+    transport: 'layer2' | 'auto',
+    links: readonly HostLink[],
+    ports: readonly BridgePort[] = [],
+    more: Content = {},
+  ) => {
+    const config = { ...LAYER2, transport, ...more.config };
+    return (
+      chain(
+        plan(planners, { nodes: [n1], ...more, config, links: [eth0(n1), ...links], ports }),
+        'clamp-mss',
+      ) !== undefined
+    );
+  };
+  const ptp = { config: { cni: { ...CONFIG.cni, plugin: 'ptp' } } } as const;
+  for (const [why, expected, is] of [
+    ['pods of 1500 on links of 1500', false, clamps('layer2', [])],
+    ['what pods become at once fits the tunnel', false, clamps('auto', [tunnel])],
+    ['and so do those that are there', false, clamps('auto', [tunnel], [port('fairlead0', 1450)])],
+    ['a narrow link of somebody else', true, clamps('layer2', [narrow])],
+    ['one that is down', false, clamps('layer2', [{ ...narrow, up: false }])],
+    ['older pods, of the time before the tunnel', true, clamps('auto', [tunnel], [port('fairlead0', 1500)])],
+    ['the tunnel of others', true, clamps('layer2', [tunnel], [port('fairlead0', 1500)])],
+    ['containers that are no pods', false, clamps('auto', [tunnel], [port('docker0', 1500)])],
+    [
+      'pods on the bridge of a predecessor',
+      true,
+      clamps('auto', [tunnel], [port('kube-bridge', 1500)], { cni: [PREDECESSOR] }),
+    ],
+    ['pods without a bridge', true, clamps('auto', [tunnel, single('veth7', 1500)], [], ptp)],
+    ['which fit', false, clamps('auto', [tunnel, single('veth7', 1450)], [], ptp)],
+    ['single veths that are no pods', false, clamps('auto', [tunnel, single('veth7', 1500)])],
+    ['podMtu as it cannot be', true, clamps('auto', [tunnel], [], { config: { podMtu: 1500 } })],
+    ['pods of others', true, clamps('layer2', [], [], { config: { cni: { ...CONFIG.cni, write: false } } })],
+  ] as const)
+    assert.equal(is, expected, why);
 });
 
 test('nothing without a pod CIDR of our own; a kernel without nftables is told', () => {

@@ -8,7 +8,8 @@ import { outermost } from '../nft/cidrs.ts';
 import { type NodeIndex, nodeIndex, noteNode } from '../nodes/node-index.ts';
 import { nothing, type Planner, type UnitPlan } from '../planner.ts';
 import { type Self, selfOf } from '../transports/underlay.ts';
-import { clampChains, masqueradeChains, masqueradeSets, podFamilies } from './chains.ts';
+import { masqueradeChains, masqueradeSets, podFamilies } from './chains.ts';
+import { clampChains, podsAreWide } from './clamp.ts';
 import { excludeSet, nodeIpSet, podCidrSet } from './names.ts';
 
 /** `self` = chains and sets; `node/NAME` = what that node adds to the sets. */
@@ -17,11 +18,13 @@ type Unit = 'self' | `node/${string}`;
 /** How packets of pods leave the cluster, and that they keep their source inside it. See README.md. */
 export const egressPlanner: Planner<Unit> = {
   name: 'egress',
-  reads: ['config', 'kernel', 'links', 'nodes'],
+  reads: ['config', 'kernel', 'links', 'ports', 'nodes', 'cni'],
   writes: ['nft'],
   units: everything,
   *affected(change, world) {
     if (change.source === 'config' || change.source === 'kernel') yield* everything(world);
+    // Which links are narrow, and which pods wide.
+    if (change.source === 'links' || change.source === 'ports' || change.source === 'cni') yield 'self';
     if (change.source !== 'nodes') return;
     noteNode(change, world);
     // A prefix length that comes into use, or goes out of it, takes a set and a rule with it.
@@ -34,7 +37,7 @@ export const egressPlanner: Planner<Unit> = {
     const self = selfOf(world);
     if (!self || self.podCidrs.length === 0) return nothing;
     const index = nodeIndex(world);
-    if (unit === 'self') return planSelf(self, index);
+    if (unit === 'self') return planSelf(self, index, self.config.clampMss && podsAreWide(self, world));
     if (!masquerades(self)) return nothing;
     const node = index.get(unit.slice('node/'.length));
     return node ? { rows: planNode(self, node) } : nothing;
@@ -52,22 +55,22 @@ function* everything(world: World): Iterable<Unit> {
 }
 
 /** The last plan of `self`: a Node that comes or goes changes it only when it brings a prefix length of its own. */
-const LAST = new WeakMap<Self, { readonly lengths: string; readonly plan: UnitPlan }>();
+const LAST = new WeakMap<Self, { readonly of: string; readonly plan: UnitPlan }>();
 
-function planSelf(self: Self, index: NodeIndex): UnitPlan {
-  const lengths = `${index.cidrs.lengths('ipv4')} ${index.cidrs.lengths('ipv6')}`;
+function planSelf(self: Self, index: NodeIndex, clamps: boolean): UnitPlan {
+  const of = `${index.cidrs.lengths('ipv4')} ${index.cidrs.lengths('ipv6')} ${clamps}`;
   const last = LAST.get(self);
-  if (last?.lengths === lengths) return last.plan;
-  const plan = planSelfAnew(self, index);
-  LAST.set(self, { lengths, plan });
+  if (last?.of === of) return last.plan;
+  const plan = planSelfAnew(self, index, clamps);
+  LAST.set(self, { of, plan });
   return plan;
 }
 
-function planSelfAnew(self: Self, index: NodeIndex): UnitPlan {
-  const { masquerade, clampMss } = self.config;
+function planSelfAnew(self: Self, index: NodeIndex, clamps: boolean): UnitPlan {
+  const { masquerade } = self.config;
   const lacking = self.missing.nftables;
   if (lacking !== undefined) {
-    if (!masquerade.enabled && !clampMss) return nothing;
+    if (!masquerade.enabled && !clamps) return nothing;
     return {
       rows: [],
       problems: [
@@ -83,7 +86,7 @@ function planSelfAnew(self: Self, index: NodeIndex): UnitPlan {
   const lengths = (family: Family) => index.cidrs.lengths(family);
   if (masquerade.enabled)
     rows.push(...masqueradeSets(self, lengths), ...masqueradeChains(self, lengths), ...excludeElements(self));
-  if (clampMss) rows.push(...clampChains(self));
+  if (clamps) rows.push(...clampChains(self.podCidrs));
   return { rows };
 }
 

@@ -38,7 +38,7 @@ function world({ config, missing, ports = {}, births = [], gateways = [] }: Mach
     ...(config && { config }),
     ...(missing && { missing }),
   });
-  for (const [name, bridge] of Object.entries(ports)) filled.put('ports', name, { name, bridge });
+  for (const [name, bridge] of Object.entries(ports)) filled.put('ports', name, { name, bridge, mtu: 1500 });
   for (const birth of births) filled.put('births', birth.containerId, birth);
   return filled.world;
 }
@@ -144,7 +144,13 @@ const anyStep: fc.Arbitrary<Step> = fc.oneof(
       fc.constantFrom('veth0', 'veth1', 'veth2'),
       fc.constantFrom('fairlead0', 'kube-bridge', 'docker0', undefined),
     )
-    .map(([name, bridge]): Step => ({ source: 'ports', key: name, object: bridge && { name, bridge } })),
+    .map(
+      ([name, bridge]): Step => ({
+        source: 'ports',
+        key: name,
+        object: bridge && { name, bridge, mtu: 1500 },
+      }),
+    ),
   fc
     .tuple(
       fc.constantFrom('c1', 'c2'),

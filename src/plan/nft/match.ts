@@ -123,19 +123,18 @@ export function tcpFlags(set: readonly TcpFlag[], among: readonly TcpFlag[]): Pa
   };
 }
 
+/** `tcp flags & (syn | rst) == syn`: with an answer or without. */
+export const opensTcp: Part = flagsFirst(['syn'], ['syn', 'rst']);
+/** `tcp flags & (fin | syn | rst | ack) == syn`: the first packet of a connection. */
+export const opensConnection: Part = flagsFirst(['syn'], ['fin', 'syn', 'rst', 'ack']);
+
 /**
- * `tcp flags & (syn | rst) == syn` as `@th,104,8 & 0x6 == 0x2 meta l4proto tcp`: the byte where TCP has its flags first, which the kernel compares in
- * passing; what protocol it is takes a call, and only few packets come that far.
+ * `tcpFlags` as `@th,104,8 & 0x6 == 0x2 meta l4proto tcp`: the byte where TCP has its flags first, which the kernel compares in passing; what protocol
+ * it is takes a call, and only few packets come that far.
  */
-export const opensTcp: Part = {
-  exprs: [
-    { expr: 'payload', base: 'transport', offset: 13, length: 1, dreg: R },
-    { expr: 'bitwise', sreg: R, dreg: R, length: 1, mask: u8(TCP_FLAGS.syn | TCP_FLAGS.rst), xor: '00' },
-    { expr: 'cmp', op: 'eq', sreg: R, data: u8(TCP_FLAGS.syn) },
-    ...has('tcp').exprs,
-  ],
-  proves: 'tcp',
-};
+function flagsFirst(set: readonly TcpFlag[], among: readonly TcpFlag[]): Part {
+  return { exprs: [...tcpFlags(set, among).exprs, ...has('tcp').exprs], proves: 'tcp' };
+}
 
 /** `icmpv6 type 130-137`: messages whose number lies between both ends, or is the one. */
 export function icmpv6Types(from: number, to = from): Part {

@@ -25,7 +25,7 @@ const APART = 100;
 const PORTS_LATER = 1000;
 const RETRY = 1000;
 
-/** A pod's end of a bridge: it comes and goes with the pod and carries nothing of ours. Of those, only name and bridge matter. */
+/** A pod's end of a bridge: it comes and goes with the pod and carries nothing of ours. Of those, only name, bridge and MTU matter. */
 const isPodPort = (link: Pick<Link, 'kind' | 'master'>): boolean =>
   link.kind === 'veth' && link.master !== undefined;
 
@@ -119,9 +119,9 @@ function portsOf(all: readonly Link[]): ReadonlyMap<string, BridgePort> {
   const bridges = new Map(
     all.filter(({ kind }) => kind === 'bridge').map(({ index, name }) => [index, name]),
   );
-  const ports = all.filter(isPodPort).flatMap(({ name, master = 0 }): [string, BridgePort][] => {
+  const ports = all.filter(isPodPort).flatMap(({ name, mtu, master = 0 }): [string, BridgePort][] => {
     const bridge = bridges.get(master);
-    return bridge === undefined ? [] : [[name, Object.freeze({ name, bridge })]];
+    return bridge === undefined ? [] : [[name, Object.freeze({ name, bridge, mtu })]];
   });
   return new Map(ports);
 }

@@ -5,7 +5,6 @@ import type { Cidr } from '../../../model/net/cidr.ts';
 import { FAMILIES, familyOf, type Ip } from '../../../model/net/ip.ts';
 import { ENDED_SETS, ENDED_TIMEOUT, endedSet } from '../../../model/rows/ended.ts';
 import { addressType, type NftChain, type NftRule, nftSetKey } from '../../../model/rows/nft.ts';
-import { clampPodsChain, TO_CLAMP } from '../../nft/clamp.ts';
 import { daddr, dport, iifname, l4proto, oifname, saddr, sport } from '../../nft/field.ts';
 import {
   ctState,
@@ -13,15 +12,15 @@ import {
   icmpv6Types,
   inSet,
   is,
-  isNot,
+  opensConnection,
   tcpFlags,
   unrouted,
   vmap,
 } from '../../nft/match.ts';
 import { has, type Part, rule } from '../../nft/rule.ts';
 import { accept, counter, drop, goBack, goTo, jump, refresh } from '../../nft/statement.ts';
+import { fromNodes, toTunnel, tunnelNodeSets } from '../../nft/tunnel.ts';
 import { linkNames, PAIRS, type PodLinks } from '../../nodes/pod-links.ts';
-import { tunnelNodeSets, tunnelNodes } from '../../nodes/tunnel.ts';
 import {
   adminMap,
   baseChain,
@@ -55,34 +54,31 @@ export interface Here {
  */
 export function baseChains(here: Here): NftRow[] {
   const ended = rule([jump(ENDED_CHAIN)], 'connections that policy has ended');
-  const tracked = rule([FIRST_OR_STRAY, jump(ENDED_CHAIN)], 'connections that policy has ended');
+  const begins = rule([opensConnection, goTo(dispatchChain('egress'))], 'a new connection has not ended');
   const own = [
     // Asking the routing tables costs as much as all else here, and tunnel packets come this way for ever.
-    ...here.addresses.map((ip) => rule([is(saddr(familyOf(ip)), ip), accept], "the node's own traffic")),
+    ...here.addresses.map((ip) => rule([is(saddr(familyOf(ip)), ip), accept], OWN)),
     rule([fibType('saddr', 'local'), accept], "the node's own traffic, from other addresses"),
   ];
-  const loopback = rule([is(iifname, 'lo'), accept], "the node's own traffic");
-  const clamps = here.config.clampMss && here.podCidrs.length > 0;
+  const loopback = rule([is(iifname, 'lo'), accept], OWN);
   return [
-    ...(clamps ? [clampPodsChain(here.podCidrs)] : []),
-    ...hooked('forward', 'egress', [ended], clamps ? [TO_CLAMP] : []),
+    ...hooked('forward', 'egress', [begins, ended]),
     ...hooked('forward', 'ingress', []),
-    ...hooked('output', 'egress', [tracked, ...own]),
+    ...hooked('output', 'egress', [...intoTunnel(here), ended, ...own]),
     ...hooked('output', 'ingress', own),
     ...tunnelSets(here.config),
     ...hooked('input', 'egress', [...fromTunnel(here), ended, loopback]),
   ];
 }
 
+const OWN = "the node's own traffic";
 /** All states but `established` and `related`. */
 const UNKNOWN = ctState('invalid', 'new', 'untracked');
-const FIRST_OR_STRAY = ctState('invalid', 'new');
 
 function hooked(
   hook: 'forward' | 'output' | 'input',
   direction: Direction,
   rules: readonly NftRule[],
-  before: readonly NftRule[] = [],
 ): NftRow[] {
   const why = `policy on ${direction}`;
   const where: NftChain['hook'] = {
@@ -93,8 +89,8 @@ function hooked(
   };
   const first = rules.length === 0 ? dispatchChain(direction) : firstChain(hook, direction);
   const entry = rule([UNKNOWN, jump(first)], 'all but replies, and errors about them');
-  const ifRefused = judgesAll(before.length + 1, rule([jump(first)]));
-  const base = chainRow(why, baseChain(hook, direction), [...before, entry], { hook: where, ifRefused });
+  const ifRefused = judgesAll(1, rule([jump(first)]));
+  const base = chainRow(why, baseChain(hook, direction), [entry], { hook: where, ifRefused });
   if (rules.length === 0) return [base];
   const last = rule([goTo(dispatchChain(direction))]);
   const more = { ifRefused: judgesAll(rules.length + 1, last) };
@@ -102,25 +98,26 @@ function hooked(
 }
 
 /**
- * What other nodes send to the tunnel is judged when it is unpacked. `untracked` alone does not tell it (IPVS hides packets of pods so), nor does its
- * source, which a pod can forge: it must not come from a pod's link.
+ * What other nodes send to the tunnel is judged when it is unpacked. It has no answers, so each packet comes this far. Its source alone does not tell it, which a pod
+ * can forge: it must not come from a pod's link.
  */
 function fromTunnel({ config, pods }: Here): NftRule[] {
   if (!mayTunnel(config)) return [];
-  const notFromPods = linkNames(pods).map((link) => isNot(iifname, link));
   return FAMILIES.map((family) =>
     rule(
-      [
-        ctState('untracked'),
-        is(dport('th'), `${config.vxlan.port}`),
-        has('udp'),
-        ...notFromPods,
-        inSet(saddr(family), tunnelNodes(family)),
-        accept,
-      ],
+      [...fromNodes({ family, port: config.vxlan.port }, linkNames(pods)), accept],
       'from node to node: judged when it is unpacked',
     ),
   );
+}
+
+/** And what this one sends there was judged before it was packed. */
+function intoTunnel({ config, addresses }: Here): NftRule[] {
+  if (!mayTunnel(config)) return [];
+  return addresses.map((ip) => {
+    const family = familyOf(ip);
+    return rule([...toTunnel({ family, port: config.vxlan.port }), is(saddr(family), ip), accept], OWN);
+  });
 }
 
 const mayTunnel = ({ router, transport }: Config): boolean => router.enabled && transport !== 'layer2';
@@ -162,16 +159,14 @@ export function dispatchRows(closing: Closing): NftRow[] {
       ].map(([name, text]) => setRow(text, name, [addressType(family)], { value: 'verdict' })),
     );
     const behind = closing.unknownPods === 'closed' ? closed(direction, closing) : [];
-    const rules = [
-      rule([has('icmpv6'), jump(NEIGHBOURS_CHAIN)]),
-      // A family's maps together: what the first family's decide never asks the other's.
-      ...FAMILIES.flatMap((family) =>
-        [adminMap, dispatchMap].map((map) => rule([vmap(end(family), map(direction, family))])),
-      ),
-      ...behind,
-    ];
+    const neighbours = rule([has('icmpv6'), jump(NEIGHBOURS_CHAIN)]);
+    // A family's maps together: what the first family's decide never asks the other's.
+    const [ipv4 = [], ipv6 = []] = FAMILIES.map((family) =>
+      [adminMap, dispatchMap].map((map) => rule([vmap(end(family), map(direction, family))])),
+    );
+    const rules = [...ipv4, neighbours, ...ipv6, ...behind];
     // Without its maps it knows no pod.
-    const ifRefused = { rules: behind, parts: [0, 1] };
+    const ifRefused = { rules: [neighbours, ...behind] };
     return [...maps, chainRow(`policy on ${direction}`, dispatchChain(direction), rules, { ifRefused })];
   });
 }

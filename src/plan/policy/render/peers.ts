@@ -13,6 +13,8 @@ export interface Match {
   readonly parts: readonly Part[];
   /** It matches packets of this family only. */
   readonly family?: Family;
+  /** Costs so little that it is asked before the others. */
+  readonly first?: true;
 }
 
 export interface Matches {

@@ -55,9 +55,10 @@ function namedMatches(set: string): readonly Match[] {
 function inline(range: PortRange): Match {
   const text = rangeText(range);
   return INLINE.get(`${range.protocol} ${text}`, () => {
-    const protocol = PROTOCOLS[range.protocol];
+    const protocol = has(PROTOCOLS[range.protocol]);
     const whole = range.from === 0 && range.to === LAST_PORT;
-    return { parts: [whole ? has(protocol) : is(dport(protocol), text)] };
+    // The kernel compares a port in passing; which protocol it is takes a call.
+    return { parts: whole ? [protocol] : [is(dport('th'), text), protocol], first: true };
   });
 }
 

@@ -5,7 +5,7 @@ import { accept, goBack, goTo, jump } from '../../nft/statement.ts';
 import type { CompiledPolicy, CompiledRule } from '../compiled.ts';
 import { denyRuleRow } from './denied.ts';
 import { denyRuleChain, policyName } from './names.ts';
-import { peerMatches } from './peers.ts';
+import { type Match, peerMatches } from './peers.ts';
 import { portMatches } from './ports.ts';
 import type { NftRow } from './rows.ts';
 import { ruleComment } from './words.ts';
@@ -16,7 +16,7 @@ export interface Rendered {
   readonly rows: readonly NftRow[];
 }
 
-/** The rules of a policy, in order. Each is: a peer, a port, what is done; peers and ports that can be in a set are in one. */
+/** The rules of a policy, in order. Each is: a port, a peer, what is done; peers and ports that can be in a set are in one. */
 export function policyRules(policy: CompiledPolicy, settings: Config['policy']): Rendered {
   const times = new Map<number, number>();
   const rendered = policy.rules.map((each) => {
@@ -43,12 +43,17 @@ function ruleRules(
   for (const peer of peers) {
     for (const port of ports.matches) {
       if (peer.family === undefined || port.family === undefined || peer.family === port.family)
-        rules.push(rule([...peer.parts, ...port.parts, action], text));
+        rules.push(rule([...inOrder(peer, port), action], text));
     }
   }
   if (rules.length === 0) return { rules, rows: [] };
   const denied = compiled.action === 'deny' ? [denyRuleRow(policy, compiled, settings)] : [];
   return { rules, rows: [...ports.rows, ...denied] };
+}
+
+/** A packet asks the rules of one policy after the other: most must say no at once, by the port, and not after a look into a set. */
+function inOrder(peer: Match, port: Match): readonly Part[] {
+  return port.first ? [...port.parts, ...peer.parts] : [...peer.parts, ...port.parts];
 }
 
 function actionOf(policy: CompiledPolicy, { action, index }: CompiledRule): Part {
