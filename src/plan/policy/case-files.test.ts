@@ -66,6 +66,23 @@ test('addresses of IPv6, nodes with long names, a pod that comes back on another
   assert.deepEqual(found, ['one (planner): as it says']);
 });
 
+test('a pod that comes back under its name and address, on another node', async () => {
+  const pods = CLUSTER.pods.map((pod, i) => ({ ...pod, node: `node-${i}` }));
+  const again = {
+    namespace: 'q',
+    name: 'b',
+    ip: '10.1.0.2',
+    node: 'node-0',
+    ports: [{ protocol: 'UDP', port: 53 }],
+  };
+  const actions = [{ 'delete-pod': { namespace: 'q', name: 'b' } }, { 'create-pod': again }];
+  const found = await played('policy', {
+    'cluster.json': { ...CLUSTER, pods },
+    'one.json': { steps: [{ actions, expected: { 'UDP/53': ['-.', '?-'] } }] },
+  });
+  assert.deepEqual(found, ['one (planner): as it says']);
+});
+
 test('a literal of networks in which no pod lies is a block of nobody', async () => {
   const rules = [
     { action: 'Accept', to: [{ networks: ['192.0.2.0/24', '2001:db8::/32'] }] },

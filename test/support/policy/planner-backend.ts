@@ -3,7 +3,7 @@ import { namespaceManifest, nodeManifest, podManifest } from './manifests.ts';
 import { PlannerCluster } from './planner-cluster.ts';
 import { Addresses, type Backend, nodeNumber, wrongCell } from './run.ts';
 import type { Change, ClusterState } from './state.ts';
-import { familyOfText, type IpFamily, inBlock } from './templates.ts';
+import { type IpFamily, inBlock } from './templates.ts';
 
 /** Plays cases on the planners of all nodes; state is carried over from change to change, and compared with planning from scratch. */
 export class PlannerBackend implements Backend {
@@ -37,8 +37,11 @@ export class PlannerBackend implements Backend {
       if (change.after) this.#cluster.put('Namespace', namespaceManifest(change.key, change.after));
       else this.#cluster.remove('Namespace', change.key);
     } else if (change.kind === 'pod') {
-      if (!change.after) this.#cluster.remove('Pod', change.key);
-      else this.#putPod(state, change.key);
+      if (change.after) this.#putPod(state, change.key);
+      else {
+        this.#cluster.remove('Pod', change.key);
+        this.#addresses.remove(change.key);
+      }
     } else {
       const [kind = '', key = ''] = change.key.split(' ');
       if (kind !== 'NetworkPolicy' && kind !== 'ClusterNetworkPolicy')
@@ -71,19 +74,9 @@ export class PlannerBackend implements Backend {
 
   #putPod(state: ClusterState, key: string): void {
     const pod = state.pod(key);
-    const known = this.#knows(key, pod.ip);
-    const ips = Object.values(known ?? this.#addresses.add(state, key));
+    // A pod that only changes keeps its addresses.
+    const ips = Object.values(this.#addresses.find(key) ?? this.#addresses.add(state, key));
     this.#cluster.put('Pod', podManifest(pod, state.portsOf(pod), ips));
-  }
-
-  /** A pod that only changes keeps its addresses. */
-  #knows(key: string, written: string): Readonly<Record<IpFamily, string>> | undefined {
-    try {
-      const pair = this.#addresses.of(key);
-      return this.#state?.pod(key).hostNetwork || pair[familyOfText(written)] === written ? pair : undefined;
-    } catch {
-      return undefined;
-    }
   }
 
   /** The range of the other family, and as written the /24 of its pods unless others lie in it, now or later. */

@@ -110,8 +110,17 @@ export class Addresses {
     return made;
   }
 
+  /** A pod of its name that comes later has others. */
+  remove(key: string): void {
+    this.#of.delete(key);
+  }
+
+  find(key: string): Readonly<Record<IpFamily, string>> | undefined {
+    return this.#of.get(key);
+  }
+
   of(key: string): Readonly<Record<IpFamily, string>> {
-    return this.#of.get(key) ?? missing(key);
+    return this.find(key) ?? missing(key);
   }
 
   node(state: ClusterState, name: string): Readonly<Record<IpFamily, string>> {
