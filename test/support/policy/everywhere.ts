@@ -44,7 +44,8 @@ export async function* policyCases(
   if (api !== 'lab' && api !== 'real') throw new CaseError(`--api ${api}: lab or real`);
   const transports = transport === undefined ? (['layer2', 'vxlan'] as const) : [transportNamed(transport)];
   const read = readEach(kind, folder);
-  for (const one of read) if ('error' in one) yield { name: one.file, difference: one.error };
+  for (const one of read)
+    if ('error' in one && one.file.includes(only)) yield { name: one.file, difference: one.error };
   const cases = read.flatMap((one) => ('one' in one && one.one.name.includes(only) ? [one.one] : []));
   if (!flags['lab-only']) yield* onPlanner(cases);
   if (flags['planner-only'] || cases.length === 0) return;
