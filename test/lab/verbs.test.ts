@@ -76,6 +76,9 @@ test('a lab of one family is asked in that family; what is piped has no colours'
     (await type('probe --rate 100 --count 20 --from n1-a --to n2-a')).out,
     '20 sent, 20 answered, 0 lost\n',
   );
+  for (const line of ['exec n1 cat /proc/sys/kernel/ostype', 'exec n1 -- cat /proc/sys/kernel/ostype'])
+    assert.deepEqual(await type(line), { code: 0, out: 'Linux\n', err: '' });
+  assert.equal((await type('exec n1-a -- sh -c exit\t7')).code, 7);
   const status = await type('status');
   assert.match(status.out, /2 of 2 TCP probes between pods answered \(each cell: IPv4\)\n$/);
   assert.ok(!status.out.includes('\x1b'));

@@ -18,7 +18,7 @@ export interface FirstAction {
 
 /**
  * Runs a pod's init containers of the image `lab/connect`: each asks once, `args: [PROTOCOL, ADDRESS, PORT, MILLISECONDS]`, from inside the
- * pod. Other than a kubelet's all at the same time, so that each of them is the pod's first action, and none of them fails the pod.
+ * pod. Unlike a kubelet's they run all at the same time, so that each of them is the pod's first action, and none of them fails the pod.
  * Returns their statuses.
  */
 export function runInitContainers(pod: PodObject, ns: NetNs): Promise<readonly unknown[]> {

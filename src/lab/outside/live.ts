@@ -5,28 +5,32 @@ import type { LabStatus } from '../cluster/status.ts';
 import { ask } from '../control.ts';
 import { CONTROL_SOCKET } from '../options.ts';
 import type { ProbeResult } from '../prober/types.ts';
+import type { Topology } from '../topology/topology.ts';
 import type { LaunchedLab } from './launcher.ts';
 import { flagsOf, type LabState } from './state.ts';
 
 const REFRESH = 1000;
 
 /** What a newcomer needs to know once the lab is up. */
-export function summary(state: LabState, milliseconds: number): string {
+export function summary(state: LabState, { nodes }: Topology, milliseconds: number): string {
   const flags = flagsOf(state);
   const kubeconfig = join(state.dir, 'kubeconfig');
+  const node = nodes[0]?.name ?? 'n1';
+  const podded = nodes.find(({ pods }) => pods > 0);
+  const first = podded && `default/${podded.name}-a`;
   return [
     `Lab "${state.name}" is up after ${(milliseconds / 1000).toFixed(1)} s. In another terminal:`,
     `  export KUBECONFIG=${kubeconfig}`,
     '  kubectl get nodes,pods -A -o wide',
-    `  ./fairlead lab exec${flags} n1 -- fairlead status`,
-    `  ./fairlead lab exec${flags} default/n1-a -- ip addr`,
+    `  ./fairlead lab exec${flags} ${node} -- fairlead status`,
+    ...(first ? [`  ./fairlead lab exec${flags} ${first} -- ip addr`] : []),
     `  ./fairlead lab fault${flags} list        ./fairlead lab down${flags}`,
   ].join('\n');
 }
 
 /** Shows the lab until it ends: a table that stays live on a terminal, else once in plain lines. */
-export async function showLive(lab: LaunchedLab): Promise<void> {
-  const words = summary(lab.state, lab.milliseconds);
+export async function showLive(lab: LaunchedLab, topology: Topology): Promise<void> {
+  const words = summary(lab.state, topology, lab.milliseconds);
   const control = join(lab.state.dir, CONTROL_SOCKET);
   let over = false;
   void lab.ended.then(() => {

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { describe, FairleadError } from '../../model/errors.ts';
+import type { Topology } from '../topology/topology.ts';
 import { readUp } from './flags.ts';
 import { type LaunchedLab, launch } from './launcher.ts';
 import { showLive, summary } from './live.ts';
@@ -21,7 +22,7 @@ export async function up(argv: readonly string[], context: UpContext): Promise<n
   const startedBy = wrappers();
   const { name, stateDir, detach, options } = readUp(argv, context.root);
   const state = stateOf(name, stateDir);
-  if (detach && !process.env[DETACHED]) return leaveBehind(state, argv, context);
+  if (detach && !process.env[DETACHED]) return leaveBehind(state, options.topology, argv, context);
   // From here on no path is read as it was typed, and the folder that it was typed in may be removed.
   if (process.env[DETACHED]) process.chdir('/');
   const lab = await launch(state, options, context.program);
@@ -32,7 +33,7 @@ export async function up(argv: readonly string[], context: UpContext): Promise<n
   else {
     onWrapperDeath(startedBy, () => void lab.close());
     // What cannot be shown may be a lab that is just being ended: its folder goes first in any case.
-    await showLive(lab).catch(async (error: unknown) => {
+    await showLive(lab, options.topology).catch(async (error: unknown) => {
       await lab.close();
       console.error(`fairlead lab: ${describe(error)}`);
     });
@@ -46,7 +47,12 @@ async function endOf(lab: LaunchedLab): Promise<number> {
 }
 
 /** Starts the same command as a process of its own session, and waits for its word. */
-async function leaveBehind(state: LabState, argv: readonly string[], context: UpContext): Promise<number> {
+async function leaveBehind(
+  state: LabState,
+  topology: Topology,
+  argv: readonly string[],
+  context: UpContext,
+): Promise<number> {
   const program = context.program.slice(0, -1);
   const child = spawn(program[0] ?? '', [...program.slice(1), 'up', ...argv], {
     detached: true,
@@ -70,7 +76,7 @@ async function leaveBehind(state: LabState, argv: readonly string[], context: Up
     );
   }
   const { up: milliseconds } = JSON.parse(first) as { up: number };
-  console.log(summary(state, milliseconds));
+  console.log(summary(state, topology, milliseconds));
   child.stderr.destroy();
   child.stdout.destroy();
   child.unref();

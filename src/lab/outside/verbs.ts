@@ -119,10 +119,18 @@ function settingsOf(words: readonly string[]): Readonly<Record<string, unknown>>
   return Object.fromEntries(pairs);
 }
 
+/** How many words are `exec`'s own when no `--` says so: flags with their values, and the name behind them. */
+function ownWords(argv: readonly string[]): number {
+  let i = 0;
+  while (argv[i]?.startsWith('--')) i += argv[i]?.includes('=') ? 1 : 2;
+  return i + 1;
+}
+
 async function exec(argv: readonly string[]): Promise<number> {
   const cut = argv.indexOf('--');
-  const head = cut < 0 ? argv.slice(0, 1) : argv.slice(0, cut);
-  const command = cut < 0 ? argv.slice(1) : argv.slice(cut + 1);
+  const end = cut < 0 ? ownWords(argv) : cut;
+  const head = argv.slice(0, end);
+  const command = argv.slice(cut < 0 ? end : end + 1);
   const { flags, positionals } = parseFlags(head, [NAME_FLAG, STATE_FLAG], 1);
   const name = need(positionals[0], 'NODE or NAMESPACE/POD');
   const state = stateOf(flags.get('name') ?? 'default', flags.get('state-dir'));
