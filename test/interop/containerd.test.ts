@@ -65,6 +65,7 @@ describe('containerd', { skip: cannotRun() }, () => {
       ['ipv4', 'ipv6'],
     );
     assert.deepEqual(born()['default/web'], sandbox.ips);
+    assert.deepEqual(await kept('web'), births().find(({ pod }) => pod === 'default/web')?.attached);
     assert.equal(await firstAction(sandbox, 500), 'dropped dropped dropped dropped');
     assert.equal(await asked(sandbox), 'dropped dropped dropped dropped');
     await policy('allow', { ingress: [{}], egress: [{}] });
@@ -194,11 +195,24 @@ describe('containerd', { skip: cannotRun() }, () => {
     return (await lab.ask(requests)).map(({ verdict }) => verdict).join(' ');
   }
 
-  /** Addresses by pod. */
-  function born(): Readonly<Record<string, Birth['ips']>> {
+  function births(): readonly Birth[] {
     const text = readFileSync(join(lab.dir, 'nodes/n1/run/births.json'), 'utf8');
     const { births } = JSON.parse(text) as { births: Readonly<Record<string, Birth>> };
-    return Object.fromEntries(Object.values(births).map(({ pod, ips }) => [pod, ips]));
+    return Object.values(births);
+  }
+
+  /** Addresses by pod. */
+  function born(): Readonly<Record<string, Birth['ips']>> {
+    return Object.fromEntries(births().map(({ pod, ips }) => [pod, ips]));
+  }
+
+  /** Where the pod of that name hangs, as an agent reads it out of what containerd keeps. */
+  async function kept(name: string): Promise<unknown> {
+    const program = `import { readKeptResults, CNI_RESULTS } from '${ROOT}/src/sources/host/cni-results.ts';
+      import { attachedTo } from '${ROOT}/src/agent/cni-result.ts';
+      const one = readKeptResults(CNI_RESULTS).find(({ ifname, args }) => ifname === 'eth0' && args.get('K8S_POD_NAME') === '${name}');
+      console.log(JSON.stringify(attachedTo(one?.result, one?.ifname ?? '').attached ?? null));`;
+    return JSON.parse(await lab.run('n1', process.execPath, '--input-type=module', '-e', program));
   }
 
   /** Everything on n1 that a pod could leave behind. */

@@ -75,7 +75,9 @@ test('a pod on a pair of links: it sends in no other pod’s name, in no node’
     })),
   ];
   const tunnel = await throughTunnel(lab, pair.mac);
-  const attack = new Map([[NEIGHBOUR, [...forged, ...tunnel]]]);
+  // The node takes tags off, and judges what was behind them: never heard, whatever is deleted here.
+  const tagged = await taggedBy(lab, NEIGHBOUR, pair.mac);
+  const attack = new Map([[NEIGHBOUR, [...tagged, ...forged, ...tunnel]]]);
   // No help of the kernel's, which has some for IPv4.
   for (const dev of ['all', 'default', pair.name])
     await lab.run('n1', 'sysctl', '-w', `net.ipv4.conf.${dev}.rp_filter=0`);
@@ -94,6 +96,20 @@ test('a pod on a pair of links: it sends in no other pod’s name, in no node’
   await agentsReady(lab);
   assert.deepEqual(await heard(lab, attack), [], 'mended');
 });
+
+/** Plain packets in the pod's own name behind VLAN tags, to that MAC address. */
+async function taggedBy(lab: Lab, pod: string, mac: string): Promise<Forged[]> {
+  const source = await macOf(lab, pod);
+  const own = await addressesOf(lab, pod);
+  return (await inNameOf(lab, pod, mac, source)).flatMap((one, i): Forged[] =>
+    TAGS.map((tag) => ({
+      ...one,
+      why: `${tag} ${one.to}`,
+      from: own[i] ?? '',
+      wire: { head: tag + typeOf(one.to) },
+    })),
+  );
+}
 
 /** What kube-router writes: no word of us in it. */
 const conflistOf = (ranges: readonly string[]) =>
@@ -138,15 +154,7 @@ test('a bridge that was taken over, and whose file is gone: what its pods send i
   await eventually(async () => assert.match(await known(), /"default\/n1-b"/), 30_000);
   const mac = await macOf(lab, VICTIM);
   const source = await macOf(lab, NEIGHBOUR);
-  const own = await addressesOf(lab, NEIGHBOUR);
-  const tagged = (await inNameOf(lab, NEIGHBOUR, mac, source)).flatMap((one, i): Forged[] =>
-    TAGS.map((tag) => ({
-      ...one,
-      why: `${tag} ${one.to}`,
-      from: own[i] ?? '',
-      wire: { head: tag + typeOf(one.to) },
-    })),
-  );
+  const tagged = await taggedBy(lab, NEIGHBOUR, mac);
   const frames = [...tagged, ...(await inNameOf(lab, 'default/n1-friend', mac, source))];
   const tunnel = await throughTunnel(lab, await macOf(lab, 'n1', 'kube-bridge'));
   const forged = [...frames, ...tunnel];
