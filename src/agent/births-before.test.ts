@@ -65,7 +65,7 @@ function started(t: TestContext, files: readonly unknown[], told: Pod | null = h
   store.put('nodes', 'n1', node(1));
   store.ready('nodes');
   store.put('links', 'kube-bridge', link('kube-bridge', ['10.244.1.1/24'], { kind: 'bridge' }));
-  store.put('ports', 'veth7', { name: 'veth7', bridge: 'kube-bridge' });
+  store.put('ports', 'veth7', { name: 'veth7', bridge: 'kube-bridge', mtu: 1500 });
   if (told) store.put('pods', told.key, told);
   const heard: Record<string, readonly string[]> = { veth7: [MAC] };
   let reads = 0;
@@ -125,8 +125,8 @@ for (const [why, files, told] of [
 
 test('nobody is born on bridges that are not pods’, nor while policies are off', async (t) => {
   const { store, look } = started(t, [file({ bridge: 'docker0' })]);
-  store.put('ports', 'veth7', { name: 'veth7', bridge: 'docker0' });
-  store.put('ports', 'veth8', { name: 'veth8', bridge: 'kube-bridge' });
+  store.put('ports', 'veth7', { name: 'veth7', bridge: 'docker0', mtu: 1500 });
+  store.put('ports', 'veth8', { name: 'veth8', bridge: 'kube-bridge', mtu: 1500 });
   assert.deepEqual(await look(), []);
   store.put('links', 'docker0', link('docker0', ['10.244.1.1/24'], { kind: 'bridge' }));
   store.put('config', 'config', { ...CONFIG, policy: { ...CONFIG.policy, enabled: false } });

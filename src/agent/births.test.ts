@@ -50,7 +50,7 @@ test('a birth whose port is gone for a minute is dropped, and none because a lis
   const attached = { bridge: 'fairlead0', port: 'veth1', mac: mac('02:00:00:00:00:01') };
   births.put('a', { pod: 'x/a', uid: 'uid-a', containerId: 'a', ips: [ip('10.244.1.7')], attached });
   await clock.advance(50_000);
-  store.put('ports', 'veth1', { name: 'veth1', bridge: 'fairlead0' });
+  store.put('ports', 'veth1', { name: 'veth1', bridge: 'fairlead0', mtu: 1500 });
   await clock.advance(200_000);
   assert.deepEqual(ids(), ['a']);
   store.remove('ports', 'veth1');
@@ -58,7 +58,7 @@ test('a birth whose port is gone for a minute is dropped, and none because a lis
   await clock.advance(200_000);
   assert.deepEqual(ids(), ['a'], 'nothing is known of ports');
   store.ready('ports');
-  store.put('ports', 'veth2', { name: 'veth2', bridge: 'fairlead0' });
+  store.put('ports', 'veth2', { name: 'veth2', bridge: 'fairlead0', mtu: 1500 });
   await clock.advance(130_000);
   assert.deepEqual(ids(), []);
 });
