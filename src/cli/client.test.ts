@@ -60,10 +60,10 @@ test('half an answer is none', async () => {
 
 test('a stream may be silent after its first line, for as long as it lives', async () => {
   await says(HEADERS + chunk('{"n":1}\n'));
-  const lines = new Client(path, 50).lines('/v1/watch');
+  const lines = new Client(path, 500).lines('/v1/watch');
   assert.deepEqual(await lines.next(), { value: { n: 1 }, done: false });
   const next = lines.next();
-  const patient = new Promise((resolve) => setTimeout(resolve, 200, 'silent'));
+  const patient = new Promise((resolve) => setTimeout(resolve, 1_000, 'silent'));
   assert.equal(await Promise.race([next.catch(() => 'failed'), patient]), 'silent');
   for (const socket of sockets.splice(0)) socket.destroy();
   assert.deepEqual(await next, { value: undefined, done: true }, 'the agent went away');

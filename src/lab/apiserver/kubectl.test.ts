@@ -148,7 +148,7 @@ describe('kubectl', { skip }, () => {
     assert.match(await ok('explain netpol.spec --recursive'), /podSelector/);
   });
 
-  test('get -w shows what happens', { timeout: 30_000 }, async () => {
+  test('get -w shows what happens', { timeout: 120_000 }, async () => {
     const child = start('get pods -A -o wide -w');
     let seen = '';
     const shows = (pattern: RegExp): Promise<void> =>
@@ -171,7 +171,7 @@ describe('kubectl', { skip }, () => {
     child.kill();
   });
 
-  test('a namespace goes with its contents', { timeout: 30_000 }, async () => {
+  test('a namespace goes with its contents', { timeout: 120_000 }, async () => {
     await ok(
       'create -f -',
       JSON.stringify({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'gone' } }),

@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import { Deadline } from '../../lab/deadline.ts';
 import type { Clock } from '../../model/clock.ts';
 import type { Problem } from '../../model/problem.ts';
 import type { WorldSink } from '../../model/world.ts';
@@ -162,9 +163,9 @@ describe('the source', () => {
     },
   };
   const until = async (true_: () => boolean) => {
-    const deadline = performance.now() + 10_000;
+    const deadline = new Deadline(10_000);
     while (!true_()) {
-      assert.ok(performance.now() < deadline, `not seen: ${true_}; problems ${JSON.stringify(problems)}`);
+      assert.ok(!deadline.passed, `not seen: ${true_}; problems ${JSON.stringify(problems)}`);
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
   };

@@ -117,9 +117,10 @@ describe('errors say what to do', () => {
       response.write('{');
       setImmediate(() => response.socket?.destroy());
     };
-    assert.ok((await failure(quiet.get(node('n')))) instanceof ConnectionError);
+    const patient = client({ server: server.url });
+    assert.ok((await failure(patient.get(node('n')))) instanceof ConnectionError);
     await server.close();
-    const error = await failure(client({ server: server.url }).get(node('n')));
+    const error = await failure(patient.get(node('n')));
     assert.match(error.message, /no connection to the API server 127\.0\.0\.1:\d+: ECONNREFUSED/);
   });
 

@@ -15,6 +15,7 @@ import {
 } from '../../../test/support/kube-server.ts';
 import { RecordingSink } from '../../../test/support/recording-sink.ts';
 import { until } from '../../../test/support/until.ts';
+import { Deadline } from '../../lab/deadline.ts';
 import { type KubeClient, kubeClient } from './client.ts';
 import type { Log } from './log.ts';
 import { nodes } from './nodes.ts';
@@ -62,9 +63,9 @@ async function rig(handle: Handler): Promise<Rig> {
     warnings,
     count: (kind) => server.asked.filter((a) => a.kind === kind).length,
     async pass(what, condition, step = 250) {
-      const end = performance.now() + 10_000;
+      const deadline = new Deadline(10_000);
       while (!condition()) {
-        assert.ok(performance.now() < end, `not within 10 s: ${what}`);
+        assert.ok(!deadline.passed, `not within 10 s: ${what}`);
         await clock.advance(step);
         // Time passes slowly enough for what travels over real sockets to arrive.
         for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
