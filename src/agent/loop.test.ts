@@ -13,7 +13,7 @@ import { FakeMachine } from '../targets/fake/machine.ts';
 import { fakeTargets } from '../targets/fake/targets.ts';
 import { Loop, type LoopHooks } from './loop.ts';
 
-const SOURCES: readonly SourceName[] = ['config', 'kernel', 'links', 'cni', 'nodes'];
+const SOURCES: readonly SourceName[] = ['config', 'kernel', 'links', 'ports', 'cni', 'nodes'];
 
 function rig(options: { hooks?: LoopHooks; planners?: readonly Planner[]; nodes?: number } = {}) {
   const clock = new FakeClock();
@@ -45,7 +45,7 @@ test('waits for the sources, converges, and says so at each step', async () => {
   assert.equal(loop.status().state, 'waiting');
   assert.deepEqual(
     loop.status().sources.map((s) => [s.name, s.ready, s.reason]),
-    ['config', 'kernel', 'links', 'cni', 'nodes'].map((name) => [name, false, 'not started']),
+    ['config', 'kernel', 'links', 'ports', 'cni', 'nodes'].map((name) => [name, false, 'not started']),
   );
   ready();
   await clock.advance(50);
@@ -139,7 +139,7 @@ test('planned lists no removals while a source is away', async () => {
   const { machine, make, ready } = rig();
   machine.put('route', '10.9.0.0/24', { dst: '10.9.0.0/24', table: 254, nextHops: [] });
   const loop = make();
-  ready('config', 'kernel', 'links', 'cni');
+  ready('config', 'kernel', 'links', 'ports', 'cni');
   assert.deepEqual(await loop.planned(), []);
 });
 

@@ -185,7 +185,7 @@ export class ScriptLab {
     store.put('config', 'config', this.config);
     store.put('kernel', 'kernel', { release: '6.1', missing: this.missing });
     store.put('links', 'eth0', eth0(node(1)));
-    for (const source of ['config', 'kernel', 'links', 'cni'] as const) store.ready(source);
+    for (const source of ['config', 'kernel', 'links', 'ports', 'cni'] as const) store.ready(source);
   }
 
   #list(): void {
