@@ -54,6 +54,7 @@ test('the same node, the outside, what is excluded, another node, nobody', () =>
   );
   assert.match(lines('a', 'n2').join('\n'), /it is an address of Node n2/);
   assert.deepEqual(lines('c', 'a').at(-1), 'unknown');
+  assert.equal(lines('a', 'nobody').at(-1), 'no');
   assert.match(lines('a', 'nobody').join('\n'), /no pod or node of this name/);
 });
 

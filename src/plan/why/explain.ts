@@ -32,7 +32,12 @@ export function explainPath(world: World, from: string, to: string, traffic?: Tr
   const target = findEnd(world, index, to);
   for (const end of [source, target])
     if (end.kind === 'unknown')
-      return { ...path, steps: [{ at: end.title, text: end.why }], reachable: 'unknown' };
+      // A name that nobody has leads nowhere, and a script that mistypes one must hear it.
+      return {
+        ...path,
+        steps: [{ at: end.title, text: end.why }],
+        reachable: world.pods.ready ? 'no' : 'unknown',
+      };
   const families = FAMILIES.filter((family) => addressOf(source, family) && addressOf(target, family));
   const sender = senderOf(self, index, source, target);
   if (families.length === 0) {
