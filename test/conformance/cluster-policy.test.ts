@@ -2,6 +2,6 @@
 import { playRounds } from './policy-lab.ts';
 
 playRounds('cluster-policy', [
-  { transport: 'layer2', api: 'lab', oneIn: { 'cnp-cases': 2 } },
-  { transport: 'vxlan', api: 'real', oneIn: { 'cnp-cases': 6, 'own-cluster-policy': 6 } },
+  { transport: 'layer2', api: 'lab', oneIn: { 'cnp-cases': 2, 'own-cluster-policy': 2 } },
+  { transport: 'vxlan', api: 'real', oneIn: { 'cnp-cases': 6, 'own-cluster-policy': 10 } },
 ]);

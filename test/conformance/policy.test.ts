@@ -2,6 +2,6 @@
 import { playRounds } from './policy-lab.ts';
 
 playRounds('policy', [
-  { transport: 'layer2', api: 'lab', oneIn: { 'netpol-cases': 5, 'own-policy': 2 } },
-  { transport: 'vxlan', api: 'real', oneIn: { 'netpol-cases': 23, 'own-policy': 4 } },
+  { transport: 'layer2', api: 'lab', oneIn: { 'netpol-cases': 5, 'own-policy': 3 } },
+  { transport: 'vxlan', api: 'real', oneIn: { 'netpol-cases': 23, 'own-policy': 6 } },
 ]);
