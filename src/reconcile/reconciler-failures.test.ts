@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { OK, rig } from '../../test/support/books.ts';
-import { settle } from '../../test/support/fake-clock.ts';
+import { FakeClock, settle } from '../../test/support/fake-clock.ts';
 import { RolledBack } from './target.ts';
 
 test('a refused row backs off alone; its neighbours are done; its error and next try are shown', async () => {
@@ -55,6 +55,36 @@ test('a call that throws makes the view unknown: it is read before the next try'
     ['route: +a +b', 'route: +b'],
     'what was done before the cut is not done again',
   );
+});
+
+/** As on a machine: time passes from one look at the clock to the next, and timers fire early by so many milliseconds. */
+class HastyClock extends FakeClock {
+  readonly #early: number;
+  #spent = 0;
+  constructor(early: number) {
+    super();
+    this.#early = early;
+  }
+  override monotonic(): number {
+    this.#spent += 0.05;
+    return super.monotonic() + this.#spent;
+  }
+  override after(ms: number, callback: () => void): { cancel(): void } {
+    return super.after(Math.max(0.1, ms - this.#early), callback);
+  }
+}
+
+test('what becomes due while work is looked for does not wait for the next sweep', async () => {
+  for (let early = 0; early < 1; early += 0.01) {
+    const { clock, nft, want, states } = rig({}, new HastyClock(early));
+    let thrown = 0;
+    nft.before = () => {
+      if (thrown++ < 4) throw new Error('the answer was lost');
+    };
+    want('nft a', 'nft b');
+    await clock.advance(10_000);
+    assert.deepEqual(states(), ['nft a done', 'nft b done'], `${early} ms early, ${thrown} tries`);
+  }
 });
 
 test('one row that breaks every call is found by halving and does not starve the others', async () => {

@@ -96,12 +96,14 @@ export class Reconciler {
     this.#stepAgain = true;
     if (this.#stepping || this.#closed) return;
     this.#stepping = true;
+    let now = 0;
     while (this.#stepAgain) {
       this.#stepAgain = false;
-      this.#advance(this.#clock.monotonic());
+      now = this.#clock.monotonic();
+      this.#advance(now);
     }
     this.#stepping = false;
-    this.#setTimer();
+    this.#setTimer(now);
     this.#hooks.changed?.();
   }
 
@@ -208,8 +210,8 @@ export class Reconciler {
     return true;
   }
 
-  #setTimer(): void {
-    const now = this.#clock.monotonic();
+  /** `now` as it was when work was looked for: what has become due since then was not found, and must not count as begun. */
+  #setTimer(now: number): void {
     let at = Number.POSITIVE_INFINITY;
     for (const keeper of this.#keepers.values()) at = Math.min(at, keeper.wakeAt(now));
     // One that fires too early costs less than setting another at each step.
@@ -217,7 +219,7 @@ export class Reconciler {
     this.#timer?.cancel();
     this.#timer = undefined;
     if (at === Number.POSITIVE_INFINITY) return;
-    const timer = this.#clock.after(Math.max(0, at - now), () => {
+    const timer = this.#clock.after(Math.max(0, at - this.#clock.monotonic()), () => {
       this.#timer = undefined;
       this.step();
     });

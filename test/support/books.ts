@@ -58,8 +58,7 @@ export class Book implements Target<unknown> {
 }
 
 /** A reconciler over five books of different stages; `want` takes `route a=1 needs link x`, or `-route a`. */
-export function rig(hooks: ReconcileHooks = {}) {
-  const clock = new FakeClock();
+export function rig(hooks: ReconcileHooks = {}, clock = new FakeClock()) {
   const calls: string[] = [];
   const link = new Book('link', 0, calls);
   const nft = new Book('nft', 1, calls, true);
